@@ -1,0 +1,1 @@
+"""The pipelines, their configuration and the command line."""

@@ -1,0 +1,70 @@
+"""Documents and data sets in, a split and decontaminated data set out."""
+
+from typing import Any, NamedTuple
+
+from zenml import pipeline
+from zenml.enums import ExecutionMode
+
+from pipelines.config import RunConfig
+from steps.dedup.step import dedup_exact, dedup_minhash, dedup_semantic
+from steps.extraction.sources import Sources
+from steps.extraction.step import extract_documents
+from steps.filtering.step import filter_examples
+from steps.judging.step import judge_examples
+from steps.reporting.step import report_curation
+from steps.splitting.step import decontaminate_dataset, split_dataset
+from steps.synthesis.step import synthesise_examples
+from steps.training.step import prepare_base_model
+
+
+class Curated(NamedTuple):
+    """What the later pipelines take from curation."""
+
+    base_model: Any
+    sft_dataset: Any
+    imported_preferences: Any
+    curation_report: Any
+
+
+def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
+    """Add the steps of curation to the pipeline being built."""
+    chosen = config.curation
+    base_model = prepare_base_model(settings=config.model)
+    documents, imported, preferences, extract_ledger = extract_documents(
+        sources=Sources(sources=config.sources), settings=chosen.extract, fingerprint=sources_hash
+    )
+    examples, synthesise_ledger = synthesise_examples(
+        documents=documents, imported_examples=imported, settings=chosen.synthesise
+    )
+    filtered, filter_ledger = filter_examples(examples=examples, base_model=base_model, settings=chosen.filter)
+    exact, exact_ledger, exact_report = dedup_exact(examples=filtered, settings=chosen.dedup)
+    minhash, minhash_ledger, minhash_report = dedup_minhash(examples=exact, settings=chosen.dedup)
+    unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
+    scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
+    split, split_ledger = split_dataset(examples=scored, settings=chosen.split)
+    dataset, decontaminate_ledger = decontaminate_dataset(examples=split, settings=chosen.decontaminate)
+    report = report_curation(
+        documents=documents,
+        sft_dataset=dataset,
+        base_model=base_model,
+        extract_ledger=extract_ledger,
+        synthesise_ledger=synthesise_ledger,
+        filter_ledger=filter_ledger,
+        dedup_exact_ledger=exact_ledger,
+        dedup_minhash_ledger=minhash_ledger,
+        dedup_semantic_ledger=semantic_ledger,
+        judge_ledger=judge_ledger,
+        split_ledger=split_ledger,
+        decontaminate_ledger=decontaminate_ledger,
+        dedup_exact_report=exact_report,
+        dedup_minhash_report=minhash_report,
+        dedup_semantic_report=semantic_report,
+        judge_report=judge_report,
+    )
+    return Curated(base_model, dataset, preferences, report)
+
+
+@pipeline(name="curate", execution_mode=ExecutionMode.FAIL_FAST)
+def curate(config: RunConfig, sources_hash: str) -> None:
+    """Curate a data set."""
+    curation_steps(config, sources_hash)

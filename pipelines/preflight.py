@@ -1,0 +1,113 @@
+"""Everything that can be known before a run is checked before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import RunConfig
+from steps.errors import ConfigError, InputError
+from steps.extraction.sources import check_sources, fingerprint
+from steps.training.base import TINY
+from steps.training.options import require_hardware
+
+
+def check_config(config: RunConfig) -> dict[str, Any]:
+    """Check what the config names against the world, and return an inventory of the inputs.
+
+    Raises:
+        ConfigError: for options that exclude each other or that this machine cannot do.
+        InputError: for files, models or a stack that are not what the config says.
+    """
+    inventory: dict[str, Any] = {}
+    if config.pipeline in {"curate", "retrain"}:
+        if not config.sources:
+            raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
+        check_sources(config.sources)
+        _check_benchmarks(config)
+        inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
+    if config.pipeline in {"curate", "finetune", "retrain"}:
+        _check_model(config)
+    if config.pipeline in {"finetune", "retrain"}:
+        _check_training(config)
+    if config.pipeline in {"evaluate", "retrain"}:
+        _check_gate(config)
+    _check_stack(config)
+    return inventory
+
+
+def sources_hash_of(config: RunConfig) -> str:
+    """Return the content hash of all source files."""
+    return fingerprint(config.sources)
+
+
+def _check_benchmarks(config: RunConfig) -> None:
+    for path in config.curation.decontaminate.benchmark_paths:
+        if not Path(path).is_file():
+            raise InputError(
+                f"curation.decontaminate.benchmark_paths: {path} does not exist; without it, training rows could "
+                "repeat the benchmark unseen. Correct the path or remove it"
+            )
+
+
+def _check_model(config: RunConfig) -> None:
+    """Check that the base model can be had, and that the chat template fits its tokenizer."""
+    model = config.model
+    if model.base == TINY:
+        if model.tiny.text_path is not None and not Path(model.tiny.text_path).exists():
+            raise InputError(f"model.tiny.text_path={model.tiny.text_path} does not exist; name a folder or JSONL file")
+        return
+    if Path(model.base).is_dir():
+        from steps.chat.model import load_tokenizer, quiet
+        from steps.chat.template import check_template
+        from steps.training.base import fit_template
+
+        tokenizer = load_tokenizer(Path(model.base))
+        with quiet():
+            template, _ = fit_template(tokenizer, model.chat_template)
+            check_template(tokenizer, template)
+    elif model.base.startswith((".", "/", "~")):
+        raise InputError(f"model.base={model.base} is no directory; give an existing path, a Hub id, or `tiny`")
+
+
+def _check_training(config: RunConfig) -> None:
+    training = config.training
+    if (training.dpo is None) != (training.preferences is None):
+        raise ConfigError(
+            "training.dpo and training.preferences belong together: set both, or both to null to stop after SFT"
+        )
+    if config.stack.gpu_step_operator is None:
+        require_hardware(training.sft, "training.sft")
+        if training.dpo is not None:
+            require_hardware(training.dpo, "training.dpo")
+
+
+def _check_gate(config: RunConfig) -> None:
+    """Check that the gate can be decided: its metric is measured, its candidate trained."""
+    measured = (*config.evaluation.metrics, "loss")
+    if config.gate.metric not in measured:
+        raise ConfigError(
+            f"gate.metric={config.gate.metric} is not among the measured metrics ({', '.join(measured)}); "
+            "add it to evaluation.metrics or choose one of these"
+        )
+    if config.gate.candidate == "dpo" and config.training.dpo is None:
+        raise ConfigError("gate.candidate=dpo, but training.dpo is null; set gate.candidate: auto")
+
+
+def _check_stack(config: RunConfig) -> None:
+    from zenml.client import Client
+
+    client = Client()
+    names = [stack.name for stack in client.list_stacks(size=200).items]
+    if config.stack.name is not None and config.stack.name not in names:
+        raise InputError(f"stack.name={config.stack.name} is not registered; registered stacks: {', '.join(names)}")
+    operator = config.stack.gpu_step_operator
+    if operator is None:
+        return
+    stack = client.get_stack(config.stack.name) if config.stack.name else client.active_stack_model
+    operators = [found.name for kind, each in stack.components.items() if kind == "step_operator" for found in each]
+    if operator not in operators:
+        raise InputError(
+            f"stack.gpu_step_operator={operator} is not part of stack {stack.name}, whose step operators are: "
+            f"{', '.join(operators) or 'none'}; add it with `zenml stack update {stack.name} -s {operator}`"
+        )

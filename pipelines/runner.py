@@ -1,0 +1,137 @@
+"""Runs one config: validate, start, narrate, collect, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from pipelines.config import RunConfig, load_config
+from pipelines.preflight import check_config, sources_hash_of
+from pipelines.runtime import narrated, prepare_environment
+from steps.errors import DropLimitError, GateRefusedError
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+
+class Outcome(NamedTuple):
+    """What `tunesmith run` hands to the command line."""
+
+    summary: dict[str, Any]
+    folder: Path
+    refused: GateRefusedError | None
+
+
+def run_config(path: Path, overrides: Sequence[str] = (), *, use_cache: bool = True) -> Outcome:
+    """Validate the config whole, run its pipeline, write `outputs/<run>/`.
+
+    Raises:
+        TunesmithError: of the kind that says what went wrong.
+    """
+    config = load_config(path, overrides)
+    prepare_environment()
+    _write_corpus(config)
+    check_config(config)
+    started_at = time.monotonic()
+    run_name = f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(config.output_dir, run_name)
+    click.echo(f"{run_name}: {config.pipeline}, stack {_active_stack(config)}", err=True)
+    try:
+        run = _submit(config, run_name, use_cache)
+    except DropLimitError as error:
+        raise _with_ledger_saved(error, folder) from error
+    from pipelines.results import collect, write_results
+
+    results = collect(run, config, time.monotonic() - started_at)
+    write_results(results, folder)
+    click.echo(results.table(folder), err=True)
+    return Outcome(results.summary, folder, _refusal(results.summary, folder))
+
+
+def plan_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Validate a config and say what a run would read and make."""
+    from pipelines.versions import champion_of, version_name
+
+    config = load_config(path, overrides)
+    prepare_environment()
+    _write_corpus(config)
+    inventory = check_config(config)
+    version = version_name(config, sources_hash_of(config))
+    champion = champion_of(config.name, version)
+    return {
+        "pipeline": config.pipeline,
+        "model": config.name,
+        "version": version,
+        "champion": champion.name if champion else "none",
+        "stack": _active_stack(config),
+        **inventory,
+    }
+
+
+def _write_corpus(config: RunConfig) -> None:
+    if config.corpus is not None:
+        from steps.extraction.corpus import write_corpus
+
+        write_corpus(config.corpus)
+
+
+def _active_stack(config: RunConfig) -> str:
+    from zenml.client import Client
+
+    if config.stack.name:
+        Client().activate_stack(config.stack.name)
+    return str(Client().active_stack_model.name)
+
+
+def _submit(config: RunConfig, run_name: str, use_cache: bool) -> PipelineRunResponse:
+    """Run the pipeline in this process (local stack) and return the finished run."""
+    from zenml import Model
+    from zenml.client import Client
+
+    from pipelines.versions import find_version, version_name
+
+    sources_hash = sources_hash_of(config)
+    version = version_name(config, sources_hash)
+    arguments: dict[str, Any] = {"config": config}
+    if config.pipeline in {"curate", "retrain"}:
+        arguments["sources_hash"] = sources_hash
+    if config.pipeline == "retrain":
+        arguments["version"] = version
+    if config.pipeline in {"evaluate", "release"}:
+        version = find_version(config.name, config.inputs).name
+    model = Model(name=config.name, version=version, tags=["tunesmith"])
+    built = _pipeline(config.pipeline).with_options(run_name=run_name, enable_cache=use_cache, model=model)
+    with narrated():
+        built(**arguments)
+    return Client().get_pipeline_run(run_name)
+
+
+def _pipeline(name: str) -> Any:
+    """Import only the pipeline that runs."""
+    import importlib
+
+    return getattr(importlib.import_module(f"pipelines.{name}"), name)
+
+
+def _with_ledger_saved(error: DropLimitError, folder: Path) -> DropLimitError:
+    """Keep the decisions that stopped the run: a failed step has no artifacts."""
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{error.ledger['stage'][0].as_py()}_ledger.parquet"
+    pq.write_table(error.ledger, file)
+    return DropLimitError(f"{error} Every decision stands in {file}.", error.ledger)
+
+
+def _refusal(summary: dict[str, Any], folder: Path) -> GateRefusedError | None:
+    verdict = summary.get("verdict")
+    if verdict is None or verdict["decision"] == "promote":
+        return None
+    return GateRefusedError(
+        f"{verdict['decision']}: {verdict['reason']} The model stays a candidate; the evidence stands in "
+        f"{folder / 'report.html'}."
+    )

@@ -1,0 +1,115 @@
+"""A row's life: its source, every stage's decision with evidence, the data set and the models it went into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.versions import find_version
+from steps.errors import InputError
+
+if TYPE_CHECKING:
+    from zenml.models import ModelVersionResponse
+
+#: Ledgers in the order in which the stages decide.
+LEDGERS = (
+    "extract",
+    "synthesise",
+    "filter",
+    "dedup_exact",
+    "dedup_minhash",
+    "dedup_semantic",
+    "judge",
+    "split",
+    "decontaminate",
+    "preferences",
+)
+
+
+def trace_row(row_id: str, name: str | None) -> dict[str, Any]:
+    """Look a row or document up in the latest version of model `name` (or of every model), by id or unique prefix.
+
+    Raises:
+        InputError: if no version knows it, or the prefix fits several rows.
+    """
+    for version in _versions(name):
+        found = _trace_in(version, row_id)
+        if found is not None:
+            return found
+    where = f"model {name}" if name else "any model's latest version"
+    raise InputError(f"no document or row with id {row_id!r} in {where}; ids stand in the ledgers and in report.html")
+
+
+def _versions(name: str | None) -> list[ModelVersionResponse]:
+    from zenml.client import Client
+
+    names = [name] if name else [model.name for model in Client().list_models(size=200).items]
+    return [find_version(each, "latest") for each in names]
+
+
+def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | None:
+    tables = {name: _load(version, name) for name in ("documents", "examples", "imported_preferences")}
+    ledgers = {stage: _load(version, f"{stage}_ledger") for stage in LEDGERS}
+    known = [table["id"] for table in tables.values() if table is not None]
+    known += [ledger["row_id"] for ledger in ledgers.values() if ledger is not None]
+    ids = {each for column in known for each in column.filter(pc.starts_with(column, row_id)).to_pylist()}
+    if not ids:
+        return None
+    if len(ids) > 1:
+        raise InputError(
+            f"{row_id!r} is the beginning of {len(ids)} ids, e.g. {', '.join(sorted(ids)[:3])}; give more of it"
+        )
+    full_id = ids.pop()
+    decisions = [row for ledger in ledgers.values() if ledger is not None for row in _where(ledger, "row_id", full_id)]
+    row = next(
+        (found[0] for table in tables.values() if table is not None and (found := _where(table, "id", full_id))), None
+    )
+    if row is None and not decisions:
+        return None
+    derived = tables["examples"]
+    children = [child["id"] for child in _where(derived, "document_id", full_id)] if derived is not None else []
+    trained = _load(version, "sft_dataset")
+    in_dataset = _where(trained, "id", full_id) if trained is not None else []
+    return {
+        "id": full_id,
+        "model": version.model.name,
+        "version": version.name,
+        "stage": version.stage or "none",
+        "row": row,
+        "decisions": decisions,
+        "derived_rows": children,
+        "sft_dataset_split": in_dataset[0]["split"] if in_dataset else None,
+    }
+
+
+def _load(version: ModelVersionResponse, name: str) -> pa.Table | None:
+    artifact = version.get_artifact(name)
+    return artifact.load() if artifact is not None else None
+
+
+def _where(table: pa.Table, column: str, value: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.filter(pc.equal(table[column], value)).to_pylist()
+    return rows
+
+
+def show(found: dict[str, Any]) -> str:
+    """Render a trace for the terminal."""
+    lines = [f"{found['id']}   model {found['model']} {found['version']} (stage: {found['stage']})"]
+    row = found["row"]
+    if row is not None:
+        place = row["path"] if row.get("row") is None else f"{row['path']} row {row['row']}"
+        span = f", characters {row['span_start']}–{row['span_end']}" if row.get("span_start") is not None else ""
+        lines.append(f"  from {row['source']}: {place}{span}")
+        if row.get("document_id"):
+            lines.append(f"  document {row['document_id']}")
+    for decision in found["decisions"]:
+        evidence = f" → {decision['evidence_id']}" if decision["evidence_id"] else ""
+        score = f" ({decision['score']:.3f})" if decision["score"] is not None else ""
+        said = " ".join(part for part in (decision["reason"], decision["detail"]) if part)
+        lines.append(f"  {decision['stage']:16s} {decision['decision']:8s} {said}{score}{evidence}")
+    lines += [f"  derived row {child}" for child in found["derived_rows"]]
+    if found["sft_dataset_split"]:
+        lines.append(f"  in sft_dataset, split {found['sft_dataset_split']}")
+    return "\n".join(lines)

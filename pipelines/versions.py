@@ -1,0 +1,92 @@
+"""Which model version a run makes, and which champion it has to beat.
+
+A version is named by a fingerprint of all that decides its content: the settings, the source files, the code. The
+same run again is the same version, so that it is found complete in the cache instead of competing with itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config import RunConfig
+from steps.errors import InputError
+
+if TYPE_CHECKING:
+    from zenml.models import ArtifactVersionResponse, ModelVersionResponse
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Metadata key under which a promoted version remembers the version that it beat ("" when it was the first).
+BEAT = "champion_before"
+
+
+def code_hash() -> str:
+    """Hash the source of all stages and pipelines."""
+    digest = hashlib.sha256()
+    for folder in ("steps", "pipelines"):
+        for path in sorted(p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def version_name(config: RunConfig, sources_hash: str) -> str:
+    """Return the 12 hexadecimal digits that name the model version of this run."""
+    parts = (config.settings_hash, sources_hash, code_hash())
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+
+
+def find_version(name: str, reference: str) -> ModelVersionResponse:
+    """Return a version of the model `name`, by version name, number, stage or `latest`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    from zenml.client import Client
+    from zenml.enums import ModelStages
+
+    lookup: Any = int(reference) if reference.isdigit() and len(reference) < 8 else reference
+    if reference in {stage.value for stage in ModelStages}:
+        lookup = ModelStages(reference)
+    try:
+        return Client().get_model_version(name, lookup)
+    except KeyError:
+        raise InputError(
+            f"there is no version {reference!r} of model {name!r}; run a pipeline: curate or retrain config with "
+            f"name: {name} first, or set inputs to one that `zenml model version list` shows"
+        ) from None
+
+
+def artifact_of(version: ModelVersionResponse, name: str) -> ArtifactVersionResponse:
+    """Return the newest artifact `name` of a model version.
+
+    Raises:
+        InputError: if the version has none.
+    """
+    artifact = version.get_artifact(name)
+    if artifact is None:
+        raise InputError(
+            f"version {version.name} of model {version.model.name} has no artifact {name!r}; "
+            "run the pipeline that makes it first (curate, then finetune, then evaluate, then release)"
+        )
+    return artifact
+
+
+def champion_of(name: str, version: str) -> ModelVersionResponse | None:
+    """Return the version in production that `version` has to beat, or None when there is none.
+
+    When `version` itself is in production, that is the version which it beat when it was promoted: the same run again
+    repeats the same comparison instead of comparing a model with itself.
+    """
+    from zenml.client import Client
+    from zenml.enums import ModelStages
+
+    try:
+        champion = Client().get_model_version(name, ModelStages.PRODUCTION)
+    except KeyError:
+        return None
+    if champion.name != version:
+        return champion
+    beaten = champion.run_metadata.get(BEAT)
+    return find_version(name, str(beaten)) if beaten else None

@@ -1,0 +1,1 @@
+"""Chat templates, the rendering of conversations to tokens and labels, and text generation."""

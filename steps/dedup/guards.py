@@ -1,0 +1,53 @@
+"""Guards: what keeps two rows apart although a similarity calls them duplicates.
+
+Sentence embeddings hardly see a changed number, a "not", or the one word that tells two tasks of a template apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from steps.dedup.documents import Document
+from steps.dedup.shingles import jaccard, shingles
+from steps.filtering.words import words
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+#: "Not only" affirms.
+_NEGATION = re.compile(
+    r"\b(?:not(?! only\b| just\b| merely\b)|no|never|none|nobody|nothing|neither|nor|without|cannot|except|unless|non|"
+    r"unable)\b|n['’]t\b"
+)
+
+
+def numbers_differ(left: Document, right: Document) -> str | None:
+    """Say which numbers stand in only one of two documents, or how often; None if the multisets are equal."""
+    for part in ("instruction", "answer"):
+        ours = Counter(_NUMBER.findall(getattr(left, part)))
+        theirs = Counter(_NUMBER.findall(getattr(right, part)))
+        if ours != theirs:
+            only = sorted(((ours - theirs) + (theirs - ours)).elements())
+            return f"numbers differ in the {part}: {', '.join(only[:5])}"
+    return None
+
+
+def negation_differs(left: Document, right: Document) -> str | None:
+    """Say that one document negates where the other does not."""
+    for part in ("instruction", "answer"):
+        ours, theirs = _NEGATION.search(getattr(left, part)), _NEGATION.search(getattr(right, part))
+        found = ours or theirs
+        if found and not (ours and theirs):
+            return f"only one {part} holds {found.group()!r}"
+    return None
+
+
+def answers_differ(left: Document, right: Document, min_overlap: float) -> str | None:
+    """Say that the answers share too few words: two questions about one passage are not duplicates."""
+    overlap = _word_overlap(left.answer, right.answer)
+    return f"answers share {overlap:.2f} of their words" if overlap < min_overlap else None
+
+
+def _word_overlap(left: str, right: str) -> float:
+    if left == right:
+        return 1.0
+    return jaccard(shingles(words(left), 1), shingles(words(right), 1))

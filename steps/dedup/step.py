@@ -1,0 +1,48 @@
+"""The three deduplication steps."""
+
+from typing import Annotated, Any
+
+import pyarrow as pa
+from zenml import step
+
+from steps.caching import rerun_when_changed
+from steps.dedup.clusters import DedupSettings, deduplicate
+
+
+@step(cache_policy=rerun_when_changed(__file__))
+def dedup_exact(
+    examples: pa.Table, settings: DedupSettings
+) -> tuple[
+    Annotated[pa.Table, "exact_unique_examples"],
+    Annotated[pa.Table, "dedup_exact_ledger"],
+    Annotated[dict[str, Any], "dedup_exact_report"],
+]:
+    """Keep one of the examples whose normalised texts are equal."""
+    result = deduplicate("exact", examples, settings)
+    return result.kept, result.ledger, result.report
+
+
+@step(cache_policy=rerun_when_changed(__file__))
+def dedup_minhash(
+    examples: pa.Table, settings: DedupSettings
+) -> tuple[
+    Annotated[pa.Table, "minhash_unique_examples"],
+    Annotated[pa.Table, "dedup_minhash_ledger"],
+    Annotated[dict[str, Any], "dedup_minhash_report"],
+]:
+    """Keep one of the examples that share most of their word n-grams."""
+    result = deduplicate("minhash", examples, settings)
+    return result.kept, result.ledger, result.report
+
+
+@step(cache_policy=rerun_when_changed(__file__))
+def dedup_semantic(
+    examples: pa.Table, settings: DedupSettings
+) -> tuple[
+    Annotated[pa.Table, "unique_examples"],
+    Annotated[pa.Table, "dedup_semantic_ledger"],
+    Annotated[dict[str, Any], "dedup_semantic_report"],
+]:
+    """Keep one of the examples that say the same in other words."""
+    result = deduplicate("semantic", examples, settings)
+    return result.kept, result.ledger, result.report

@@ -1,0 +1,1 @@
+"""Metrics, evaluation of a model on the test split, bootstrap intervals, and the gate that decides on promotion."""

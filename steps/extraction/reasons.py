@@ -1,0 +1,41 @@
+"""Why a file or a row cannot be used; the words of the extract ledger."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ExtractDrop(StrEnum):
+    """Why extraction dropped a file or a row."""
+
+    EMPTY_FILE = "empty_file"
+    TOO_LARGE_FILE = "too_large_file"
+    UNREADABLE_FILE = "unreadable_file"
+    BINARY_FILE = "binary_file"
+    UNKNOWN_ENCODING = "unknown_encoding"
+    NO_MAIN_CONTENT = "no_main_content"
+    BROKEN_PDF = "broken_pdf"
+    ENCRYPTED_PDF = "encrypted_pdf"
+    NO_TEXT_IN_PDF = "no_text_in_pdf"
+    BROKEN_PARQUET = "broken_parquet"
+    INVALID_JSON = "invalid_json"
+    TOO_DEEP_JSON = "too_deep_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_KEYS = "missing_keys"
+    WRONG_TYPE = "wrong_type"
+    UNKNOWN_ROLE = "unknown_role"
+    UNSUPPORTED_CONTENT = "unsupported_content"
+    NO_ASSISTANT_TURN = "no_assistant_turn"
+    LABELLED_UNDESIRABLE = "labelled_undesirable"
+    EMPTY_TEXT = "empty_text"
+    NO_RANKED_REPLIES = "no_ranked_replies"
+    NO_COMMON_PROMPT = "no_common_prompt"
+
+
+class UnusableError(Exception):
+    """One file or row cannot be used. It becomes a ledger row and never leaves the stage."""
+
+    def __init__(self, reason: ExtractDrop, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,108 @@
+"""Bytes to text: the encoding is found out, binary content recognised, and text repaired as little as possible."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from typing import NamedTuple
+
+from steps.extraction.reasons import ExtractDrop, UnusableError
+
+#: Byte order marks and their encodings; UTF-32 stands first because its little-endian mark begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: C0 and C1 control characters but for tab and line feed, and the byte order mark.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
+_LINE_BREAK = re.compile("\r\n|[\r\f\x85\u2028\u2029]")
+#: Half of a UTF-16 pair, as JSON's `\\ud800` gives it; no UTF-8 column can hold one.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+#: Share of control characters above which decoded bytes were no text (8-bit encodings decode anything).
+MAX_CONTROL_SHARE = 0.02
+#: A first line longer than this is a sentence, not a title.
+MAX_TITLE_CHARACTERS = 100
+
+
+class Extracted(NamedTuple):
+    """What a reader found in one file."""
+
+    text: str
+    title: str | None
+
+
+def read_text(content: bytes) -> Extracted:
+    """Read plain text; a short first line that stands alone is the title (it stays in the text).
+
+    Raises:
+        UnusableError: if it is empty, binary, or of no known encoding.
+    """
+    text = decode(content)
+    first, _, rest = text.partition("\n")
+    alone = len(first) <= MAX_TITLE_CHARACTERS and not first.rstrip().endswith((".", ":", ",", ";", "?", "!"))
+    underlined = bool(re.match(r"([=\-~^*#])\1{2,}\s*(\n|$)", rest))
+    is_title = alone and first[:1].isalnum() and (rest.startswith("\n") or underlined)
+    return Extracted(text, first.strip() if is_title else None)
+
+
+def decode(content: bytes) -> str:
+    r"""Decode a file and repair it: by its byte order mark, as UTF-8, or by what charset-normalizer finds.
+
+    >>> decode("caf\u00e9".encode("utf-16"))
+    'café'
+
+    Raises:
+        UnusableError: `empty_file`, `binary_file` or `unknown_encoding`.
+    """
+    text = repair(_decoded(content)).strip()
+    if not text:
+        raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(content)} bytes, no text")
+    return text
+
+
+def repair(text: str) -> str:
+    r"""Remove control characters and byte order marks, write line ends as LF and characters composed (NFC).
+
+    >>> repair("\ufeffa\r\nb\x00e\u0301")
+    'a\nbé'
+    """
+    text = _SURROGATE.sub("\ufffd", _CONTROL.sub("", _LINE_BREAK.sub("\n", text)))
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return _decoded_as(content, encoding)
+    if b"\x00" in content:
+        raise UnusableError(ExtractDrop.BINARY_FILE, f"NUL byte at offset {content.index(0)}")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = _guessed(content)
+    n_control = len(_CONTROL.findall(text))
+    if n_control > MAX_CONTROL_SHARE * len(text):
+        raise UnusableError(ExtractDrop.BINARY_FILE, f"{n_control} control characters among {len(text)}")
+    return text
+
+
+def _decoded_as(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnusableError(ExtractDrop.UNKNOWN_ENCODING, f"marked as {encoding}, but {error.reason}") from None
+
+
+def _guessed(content: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content).best()
+    if best is None:
+        raise UnusableError(
+            ExtractDrop.UNKNOWN_ENCODING, "neither UTF-8 nor any encoding that charset-normalizer knows"
+        )
+    return str(best)

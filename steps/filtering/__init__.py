@@ -1,0 +1,1 @@
+"""Rule filters: length, keywords, formats, turns, repetition, refusals."""

@@ -1,0 +1,100 @@
+"""What a filter rule sees of a row, and what it says about one that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import pyarrow as pa
+
+
+class FilterReason(StrEnum):
+    """Why a row was dropped. Each value states the failure."""
+
+    EMPTY_CONVERSATION = "empty_conversation"
+    UNKNOWN_ROLE = "unknown_role"
+    EMPTY_TURN = "empty_turn"
+    SYSTEM_NOT_FIRST = "system_turn_not_first"
+    ROLES_DO_NOT_ALTERNATE = "roles_do_not_alternate"
+    NOT_STARTING_WITH_USER = "not_starting_with_user"
+    NOT_ENDING_WITH_ASSISTANT = "not_ending_with_assistant"
+
+    TOO_FEW_PROMPT_WORDS = "too_few_prompt_words"
+    TOO_MANY_PROMPT_WORDS = "too_many_prompt_words"
+    TOO_FEW_ANSWER_WORDS = "too_few_answer_words"
+    TOO_MANY_ANSWER_WORDS = "too_many_answer_words"
+    TOO_FEW_PROMPT_CHARACTERS = "too_few_prompt_characters"
+    TOO_MANY_PROMPT_CHARACTERS = "too_many_prompt_characters"
+    TOO_FEW_ANSWER_CHARACTERS = "too_few_answer_characters"
+    TOO_MANY_ANSWER_CHARACTERS = "too_many_answer_characters"
+    TOO_FEW_PROMPT_TOKENS = "too_few_prompt_tokens"
+    TOO_MANY_PROMPT_TOKENS = "too_many_prompt_tokens"
+    TOO_FEW_ANSWER_TOKENS = "too_few_answer_tokens"
+    TOO_MANY_ANSWER_TOKENS = "too_many_answer_tokens"
+    TOO_MANY_CONVERSATION_TOKENS = "too_many_conversation_tokens"
+
+    UNCLOSED_CODE_FENCE = "unclosed_code_fence"
+    INVALID_JSON = "invalid_json"
+    INVALID_PYTHON = "invalid_python"
+
+    REFUSAL = "refusal"
+    AI_BOILERPLATE = "ai_boilerplate"
+    KEYWORD = "excluded_keyword"
+
+    REPEATED_LINES = "repeated_lines"
+    REPEATED_PARAGRAPHS = "repeated_paragraphs"
+    ONE_NGRAM_DOMINATES = "one_ngram_dominates"
+    REPEATED_NGRAMS = "repeated_ngrams"
+
+
+class Turn(NamedTuple):
+    """One message."""
+
+    role: str
+    content: str
+
+
+class Row(NamedTuple):
+    """One example. `position` is its zero-based place in the table that is being filtered."""
+
+    position: int
+    kind: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def prompt(self) -> str:
+        """All that the assistant did not write, turns separated by a blank line."""
+        return "\n\n".join(turn.content for turn in self.turns if turn.role != "assistant")
+
+    @property
+    def answers(self) -> list[str]:
+        """The assistant's turns."""
+        return [turn.content for turn in self.turns if turn.role == "assistant"]
+
+    @property
+    def answer(self) -> str:
+        """The assistant's turns, separated by a blank line."""
+        return "\n\n".join(self.answers)
+
+
+class Failure(NamedTuple):
+    """A row that fails a rule: the reason, the number that decided, and what was seen."""
+
+    position: int
+    reason: FilterReason
+    score: float | None = None
+    detail: str | None = None
+
+
+def rows_of(examples: pa.Table) -> Iterator[Row]:
+    """Yield the rows of a table of schema `EXAMPLES`, in order."""
+    columns = zip(examples["kind"].to_pylist(), examples["messages"].to_pylist(), strict=True)
+    for position, (kind, messages) in enumerate(columns):
+        yield Row(position, kind, tuple(Turn(message["role"], message["content"]) for message in messages or ()))
+
+
+def excerpt(text: str, max_characters: int = 80) -> str:
+    """Return the beginning of a text on one line, for the `detail` of a ledger row."""
+    line = " ".join(text.split())
+    return line if len(line) <= max_characters else line[: max_characters - 1] + "…"

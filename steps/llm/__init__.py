@@ -1,0 +1,1 @@
+"""The chat-completion client: retries, reply cache, cost and budget."""

@@ -1,0 +1,26 @@
+"""Step `build_preference_dataset`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+from zenml import step
+
+from steps.caching import rerun_when_changed
+from steps.chat.generation import Generated, generate
+from steps.preference.build import PreferenceSettings, build_preferences
+
+
+@step(cache_policy=rerun_when_changed(__file__))
+def build_preference_dataset(
+    imported_preferences: pa.Table, sft_dataset: pa.Table, sft_model: Path, settings: PreferenceSettings
+) -> tuple[Annotated[pa.Table, "preference_dataset"], Annotated[pa.Table, "preferences_ledger"]]:
+    """Collect chosen / rejected pairs from preference sources and from ranked samples of the SFT model."""
+
+    def sample(prompts: list[list[dict[str, str]]]) -> list[list[Generated]]:
+        if settings.sampled is None:
+            raise ValueError("sampling is not configured")
+        return generate(sft_model, prompts, settings.sampled.generation)
+
+    result = build_preferences(imported_preferences, sft_dataset, sample, settings)
+    return result.kept, result.ledger

@@ -1,0 +1,1 @@
+"""The release: Hub layout, parity checks, model card, push to the Hub."""

@@ -1,0 +1,39 @@
+"""What a data set's page says: the funnel, the sources, the splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from steps.ledger import count_dropped, reasons
+
+
+def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
+    """Return, per stage in the order given, `n_in, n_kept, n_dropped, reasons`."""
+    return [
+        {
+            "stage": stage,
+            "n_in": ledger.num_rows,
+            "n_kept": ledger.num_rows - count_dropped(ledger),
+            "n_dropped": count_dropped(ledger),
+            "reasons": reasons(ledger),
+        }
+        for stage, ledger in ledgers.items()
+    ]
+
+
+def sources_of(dataset: pa.Table) -> list[dict[str, Any]]:
+    """Return, per source, kind and licence, how many rows stand in the data set."""
+    counts = Counter(zip(*(dataset[name].to_pylist() for name in ("source", "kind", "licence")), strict=True))
+    return [
+        {"source": source, "kind": kind, "licence": licence or "unknown", "n_rows": n}
+        for (source, kind, licence), n in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1]))
+    ]
+
+
+def splits_of(dataset: pa.Table) -> dict[str, int]:
+    """Return the number of rows per split."""
+    return {entry["values"]: entry["counts"] for entry in dataset["split"].value_counts().to_pylist()}

@@ -1,0 +1,53 @@
+"""Step that sums a data set's curation up."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+from zenml import step
+
+from steps.caching import rerun_when_changed
+from steps.reporting.curation import funnel, sources_of, splits_of
+from steps.reporting.tokens import count_dataset_tokens
+
+
+@step(cache_policy=rerun_when_changed(__file__))
+def report_curation(
+    documents: pa.Table,
+    sft_dataset: pa.Table,
+    base_model: Path,
+    extract_ledger: pa.Table,
+    synthesise_ledger: pa.Table,
+    filter_ledger: pa.Table,
+    dedup_exact_ledger: pa.Table,
+    dedup_minhash_ledger: pa.Table,
+    dedup_semantic_ledger: pa.Table,
+    judge_ledger: pa.Table,
+    split_ledger: pa.Table,
+    decontaminate_ledger: pa.Table,
+    dedup_exact_report: dict[str, Any],
+    dedup_minhash_report: dict[str, Any],
+    dedup_semantic_report: dict[str, Any],
+    judge_report: dict[str, Any],
+) -> Annotated[dict[str, Any], "curation_report"]:
+    """Sum up what each stage kept and dropped, where the rows come from."""
+    ledgers = {
+        "extract": extract_ledger,
+        "synthesise": synthesise_ledger,
+        "filter": filter_ledger,
+        "dedup_exact": dedup_exact_ledger,
+        "dedup_minhash": dedup_minhash_ledger,
+        "dedup_semantic": dedup_semantic_ledger,
+        "judge": judge_ledger,
+        "split": split_ledger,
+        "decontaminate": decontaminate_ledger,
+    }
+    return {
+        "funnel": funnel(ledgers),
+        "n_documents": documents.num_rows,
+        "sources": sources_of(sft_dataset),
+        "splits": splits_of(sft_dataset),
+        "tokens": count_dataset_tokens(sft_dataset, base_model),
+        "dedup": {"exact": dedup_exact_report, "minhash": dedup_minhash_report, "semantic": dedup_semantic_report},
+        "judge": judge_report,
+    }

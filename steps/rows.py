@@ -1,0 +1,150 @@
+"""The schema of every table that travels between stages, on one page.
+
+A row keeps its `id` for life. The id hashes the row's content *and* where it came from, so that two identical
+rows of two files stay two rows until deduplication says which of them goes. A table gains columns on its way:
+
+    documents ─ synthesise ─> examples ─ filter ─ dedup ─> examples ─ judge ─> scored ─ split ─> sft_dataset
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
+MESSAGES = pa.list_(MESSAGE)
+
+#: One extracted file. `source` is the name of the config's source, `path` is relative to it.
+DOCUMENTS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),  # markdown | html | text | pdf
+        pa.field("title", pa.string()),
+        pa.field("licence", pa.string()),
+    ]
+)
+
+#: One conversation. `group_id` names the document (or data set row) that it came from, merged with the groups of
+#: its duplicates: rows of one group never stand on both sides of a split. `span_*` are character offsets into the
+#: document's text; `row` is the zero-based row of a data set file.
+EXAMPLES = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("messages", MESSAGES, nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # summary | list | definition | code | … | imported
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("row", pa.int64()),
+        pa.field("document_id", pa.string()),
+        pa.field("group_id", pa.string(), nullable=False),
+        pa.field("span_start", pa.int64()),
+        pa.field("span_end", pa.int64()),
+        pa.field("licence", pa.string()),
+    ]
+)
+
+#: What judging adds. `score` is null exactly when `unscored_reason` is not.
+JUDGEMENT = pa.schema(
+    [
+        pa.field("score", pa.float64()),
+        pa.field("unscored_reason", pa.string()),
+        pa.field("rationale", pa.string()),
+        pa.field("judge", pa.string()),
+        pa.field("judge_version", pa.string()),
+        pa.field("cost_usd", pa.float64()),
+    ]
+)
+SCORED = pa.schema([*EXAMPLES, *JUDGEMENT])
+
+SPLITS = ("train", "validation", "test")
+SFT = pa.schema([*SCORED, pa.field("split", pa.string(), nullable=False)])
+
+#: One preference. `ranker` says who decided: `human` or `imported` for data sets, `check:<name>` or `judge:<model>`
+#: for samples of our own model. `example_id` is the row whose prompt was sampled.
+PREFERENCES = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("prompt", MESSAGES, nullable=False),
+        pa.field("chosen", MESSAGES, nullable=False),
+        pa.field("rejected", MESSAGES, nullable=False),
+        pa.field("ranker", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("row", pa.int64()),
+        pa.field("example_id", pa.string()),
+        pa.field("chosen_score", pa.float64()),
+        pa.field("rejected_score", pa.float64()),
+    ]
+)
+
+#: One decision: what a stage did with one row that it received, and why. Exactly one ledger row per input row.
+LEDGER = pa.schema(
+    [
+        pa.field("row_id", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),  # kept | dropped
+        pa.field("reason", pa.string()),  # an enum of the stage; null when kept without remark
+        pa.field("evidence_id", pa.string()),  # e.g. the row that this one duplicates
+        pa.field("score", pa.float64()),
+        pa.field("detail", pa.string()),
+    ]
+)
+
+
+def content_id(*parts: str | int | None) -> str:
+    """Return a 128-bit hexadecimal id of the parts, in order.
+
+    >>> content_id("notes", "a.md", "text") == content_id("notes", "a.md", "text")
+    True
+    >>> content_id("ab", "c") == content_id("a", "bc")
+    False
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = b"\xff" if part is None else str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()[:32]
+
+
+def messages_id(messages: Sequence[Mapping[str, str]], *origin: str | int | None) -> str:
+    """Return the id of a conversation that came from `origin` (source, path, row or span)."""
+    return content_id(*origin, *(part for message in messages for part in (message["role"], message["content"])))
+
+
+def table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Build a table of exactly `schema`'s columns; missing keys become null, a null in a required column raises.
+
+    Raises:
+        ValueError: if a required value is missing.
+    """
+    built = pa.Table.from_pylist(list(rows), schema=schema)
+    built.validate()
+    for field in schema:
+        if not field.nullable and built.column(field.name).null_count:
+            raise ValueError(
+                f"column {field.name!r} is required, yet {built.column(field.name).null_count} rows lack it"
+            )
+    return built
+
+
+def prompt_and_answer(messages: Sequence[Mapping[str, str]]) -> tuple[list[dict[str, str]], str]:
+    """Split a conversation into all that precedes the last assistant turn, and that turn's text.
+
+    Raises:
+        ValueError: if the conversation does not end with an assistant turn.
+    """
+    if not messages or messages[-1]["role"] != "assistant":
+        raise ValueError("the conversation does not end with an assistant turn")
+    return [dict(message) for message in messages[:-1]], messages[-1]["content"]
+
+
+def rows_of_split(dataset: pa.Table, split: str) -> pa.Table:
+    """Return the rows of one split (`train`, `validation` or `test`)."""
+    return dataset.filter(pc.equal(dataset["split"], split))

@@ -1,0 +1,1 @@
+"""Splits by group, and the removal of what leaks between them."""

@@ -1,0 +1,1 @@
+"""Documents to grounded instruction pairs, from the structure of the documents themselves."""

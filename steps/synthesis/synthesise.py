@@ -1,0 +1,150 @@
+"""Synthesis: documents to grounded instruction pairs, without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+from pydantic import Field
+
+from steps.ledger import StageResult, check_books, check_drop_fraction
+from steps.progress import track
+from steps.rows import EXAMPLES, LEDGER, messages_id, table
+from steps.settings import Settings
+from steps.synthesis.code_blocks import code_pairs
+from steps.synthesis.definitions import definition_pairs
+from steps.synthesis.lists import list_pairs
+from steps.synthesis.pairs import Document, Pair
+from steps.synthesis.passages import section_pairs
+from steps.synthesis.summaries import summary_pairs
+
+STAGE = "synthesise"
+Kind = Literal["summary", "definition", "code", "list", "section"]
+
+#: What finds pairs of each kind. They yield in the order of the document.
+FINDERS: Mapping[Kind, Callable[[Document], Iterator[Pair]]] = {
+    "summary": summary_pairs,
+    "definition": definition_pairs,
+    "code": code_pairs,
+    "list": list_pairs,
+    "section": section_pairs,
+}
+
+
+class SynthesiseDrop(StrEnum):
+    """Why nothing was made of a document."""
+
+    NO_USABLE_STRUCTURE = "no_usable_structure"
+    CONTEXT_TOO_LONG = "context_too_long"
+
+
+class SynthesisSettings(Settings):
+    """Which pairs are made, and how many."""
+
+    kinds: tuple[Kind, ...] = Field(default=("summary", "definition", "code", "list", "section"), min_length=1)
+    """Kinds of pairs, in the order in which a document's share is filled."""
+    max_pairs_per_document: int = Field(default=8, ge=1)
+    """Pairs of one document at most, taken in turn from each kind, so that long documents do not dominate."""
+    with_context: bool = False
+    """Whether the prompt of definitions, code, lists and sections holds the document too, cut to the section that
+    holds the answer where it is too long. A summary's prompt always holds what it summarises."""
+    max_context_characters: int = Field(default=12_000, ge=200)
+    """Document text in a prompt, in characters: about 3,000 tokens. A longer text is not summarised, because a
+    summary of a part would not be grounded; the ledger counts these."""
+    seed: int = Field(default=7, ge=0)
+    """Seed of the choice among phrasings."""
+    max_drop_fraction: float = Field(default=0.9, ge=0, le=1)
+    """Share of documents without any pair above which the run stops."""
+
+
+class _Made(NamedTuple):
+    pairs: list[Pair]
+    n_found: int
+    n_too_long: int
+
+
+def synthesise(documents: pa.Table, settings: SynthesisSettings) -> StageResult:
+    """Make pairs of documents.
+
+    Args:
+        documents: Schema `DOCUMENTS`.
+        settings: Kinds and limits.
+
+    Returns:
+        Examples (schema `EXAMPLES`), and one ledger row per document; the detail of a kept one counts its pairs.
+
+    Raises:
+        DropLimitError: if more than `max_drop_fraction` of the documents give no pair.
+    """
+    examples: list[dict[str, Any]] = []
+    decisions: list[dict[str, Any]] = []
+    for row in track(documents.to_pylist(), STAGE):
+        made = _make(row, settings)
+        examples += [_example(row, pair) for pair in made.pairs]
+        decisions.append(_decision(row, made))
+    ledger = pa.Table.from_pylist(decisions, schema=LEDGER)
+    check_books(STAGE, documents.num_rows, sum(1 for each in decisions if each["decision"] == "kept"), ledger)
+    check_drop_fraction(ledger, settings.max_drop_fraction)
+    return StageResult(table(examples, EXAMPLES), ledger)
+
+
+def _make(row: Mapping[str, Any], settings: SynthesisSettings) -> _Made:
+    """Find the pairs of a document and choose among them."""
+    document = Document(row["text"], row["title"], row["format"], row["id"], settings.seed)
+    by_kind = {kind: list(FINDERS[kind](document)) for kind in settings.kinds}
+    summaries = by_kind.get("summary", [])
+    short = [pair for pair in summaries if len(pair.prompt) <= settings.max_context_characters]
+    if summaries:
+        by_kind["summary"] = short
+    in_turn = [pair for round_ in zip_longest(*by_kind.values()) for pair in round_ if pair is not None]
+    chosen: dict[str, Pair] = {}
+    for pair in in_turn:
+        if len(chosen) < settings.max_pairs_per_document:
+            chosen.setdefault(pair.prompt, pair)
+    pairs = [_with_context(document, pair, settings) for pair in chosen.values()]
+    return _Made(pairs, len(in_turn), len(summaries) - len(short))
+
+
+def _with_context(document: Document, pair: Pair, settings: SynthesisSettings) -> Pair:
+    """Put the document, or the section that holds the answer, behind the question."""
+    if not settings.with_context or pair.kind == "summary":
+        return pair
+    context = document.text
+    if len(context) > settings.max_context_characters:
+        around = next(s for s in document.sections if s.start <= pair.start < max(s.end, s.start + 1))
+        context = document.text[around.start : around.end]
+    if len(context) > settings.max_context_characters:
+        context = document.text[pair.start : pair.end]
+    return pair._replace(prompt=f"{pair.prompt}\n\n{context}")
+
+
+def _example(row: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
+    messages = [{"role": "user", "content": pair.prompt}, {"role": "assistant", "content": pair.answer}]
+    return {
+        "id": messages_id(messages, row["id"], pair.kind, pair.start, pair.end),
+        "messages": messages,
+        "kind": pair.kind,
+        "source": row["source"],
+        "path": row["path"],
+        "document_id": row["id"],
+        "group_id": row["id"],
+        "span_start": pair.start,
+        "span_end": pair.end,
+        "licence": row["licence"],
+    }
+
+
+def _decision(row: Mapping[str, Any], made: _Made) -> dict[str, Any]:
+    left_out = f"{made.n_too_long} summaries of too long a text left out" if made.n_too_long else ""
+    if made.pairs:
+        of = f" of {made.n_found} found" if made.n_found > len(made.pairs) else ""
+        said = f"{len(made.pairs)} pair{'s' if len(made.pairs) > 1 else ''}{of}"
+        decision, reason = "kept", None
+    else:
+        said, decision = row["path"], "dropped"
+        reason = SynthesiseDrop.CONTEXT_TOO_LONG if made.n_too_long else SynthesiseDrop.NO_USABLE_STRUCTURE
+    detail = "; ".join(part for part in (said, left_out) if part)
+    return {"row_id": row["id"], "stage": STAGE, "decision": decision, "reason": reason, "detail": detail}

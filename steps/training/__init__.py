@@ -1,0 +1,1 @@
+"""Preparing a base model, supervised fine-tuning and preference alignment."""

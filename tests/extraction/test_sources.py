@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from steps.errors import InputError
+from steps.extraction.sources import (
+    DatasetSource,
+    DocumentSource,
+    Sources,
+    check_sources,
+    files_of,
+    fingerprint,
+    name_of,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.md", "deep/er/B.MD", "c.pdf", ".git/d.md", "node_modules/x/e.md", "f.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def documents(folder: Path, **settings: object) -> DocumentSource:
+    return DocumentSource.model_validate({"name": "docs", "path": str(folder), **settings})
+
+
+def names(source: DocumentSource) -> list[str]:
+    return [name_of(source, file) for file in files_of(source)]
+
+
+def test_documents_are_found_at_any_depth_whatever_their_case_but_not_in_hidden_folders(folder: Path) -> None:
+    assert names(documents(folder)) == ["a.md", "c.pdf", "deep/er/B.MD"]
+
+
+def test_include_and_exclude_are_globs_relative_to_the_folder(folder: Path) -> None:
+    assert names(documents(folder, include=["*.md", "**/*.py"], exclude=["a.*"])) == ["f.py"]
+    assert names(documents(folder, include=["deep/**"])) == ["deep/er/B.MD"]
+
+
+def test_single_file_is_named_by_its_name(folder: Path) -> None:
+    assert names(documents(folder / "f.py")) == ["f.py"]
+
+
+def test_fingerprint_follows_content_names_and_settings(folder: Path) -> None:
+    before = fingerprint([documents(folder)])
+    assert fingerprint([documents(folder)]) == before
+    assert fingerprint([documents(folder, licence="MIT")]) != before
+    (folder / "a.md").write_text("b")
+    changed = fingerprint([documents(folder)])
+    (folder / "a.md").rename(folder / "aa.md")
+    assert len({before, changed, fingerprint([documents(folder)])}) == 3
+
+
+def test_missing_path_empty_folder_and_doubled_name_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"sources\.0\.path=.*absent does not exist"):
+        check_sources([documents(folder / "absent")])
+    with pytest.raises(InputError, match=r"holds no file to read; expected .*\.jsonl"):
+        check_sources([DatasetSource(name="rows", path=str(folder))])
+    with pytest.raises(InputError, match=r"sources\.1\.name='docs' is used twice"):
+        check_sources([documents(folder), documents(folder)])
+    check_sources([documents(folder), DatasetSource(name="hub", hub_id="team/rows")])
+
+
+def test_row_source_needs_exactly_one_place() -> None:
+    with pytest.raises(ValidationError, match="either path or hub_id"):
+        DatasetSource(name="rows")
+    with pytest.raises(ValidationError, match="either path or hub_id"):
+        DatasetSource(name="rows", path="x", hub_id="y")
+
+
+def test_sources_are_told_apart_by_their_type() -> None:
+    found = Sources.model_validate({"sources": [{"type": "dataset", "name": "a", "path": "x"}]})
+    assert isinstance(found.sources[0], DatasetSource)
+    with pytest.raises(ValidationError):
+        Sources.model_validate({"sources": [{"type": "documents", "name": "a", "path": "x", "limit": 3}]})

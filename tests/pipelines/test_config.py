@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.config import RunConfig, load_config
+from steps.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def write(tmp_path: Path, **content) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "demo", **content}))
+    return path
+
+
+def test_there_are_configs_to_check():
+    assert {path.stem for path in CONFIGS} >= {"quickstart", "documents", "dataset"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path):
+    config = load_config(path)
+    assert config.name
+    assert config.sources
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"trainning": {}}, "unknown key trainning: did you mean 'training'?"),
+        ({"training": {"sft": {"lerning_rate": 1}}}, "training.sft.lerning_rate: did you mean 'learning_rate'?"),
+        ({"stack": {"nme": "x"}}, "unknown key stack.nme: did you mean 'name'?"),
+        (
+            {"curation": {"dedup": {"minhash": {"treshold": 0.5}}}},
+            "curation.dedup.minhash.treshold: did you mean 'threshold'?",
+        ),
+        (
+            {"sources": [{"type": "documents", "name": "n", "path": "p", "licens": "MIT"}]},
+            "sources.0.licens: did you mean 'licence'?",
+        ),
+        ({"curation": {"dedup": {"minhash": {"threshold": 1.4}}}}, "curation.dedup.minhash.threshold=1.4"),
+        ({"pipeline": "everything"}, "pipeline='everything'"),
+        ({"name": "Bad Name"}, "name='Bad Name'"),
+    ],
+)
+def test_a_wrong_config_names_the_file_the_key_and_the_nearest_known_key(tmp_path, content, said):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, **content))
+    assert said in str(error.value)
+    assert "run.yaml" in str(error.value)
+
+
+def test_every_mistake_is_reported_at_once(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, sed=1, gates={}))
+    assert "unknown key sed: did you mean 'seed'?" in str(error.value)
+    assert "unknown key gates: did you mean 'gate'?" in str(error.value)
+
+
+def test_overrides_reach_nested_keys_and_list_items_and_are_validated(tmp_path):
+    path = write(tmp_path, sources=[{"type": "documents", "name": "n", "path": "a"}])
+    config = load_config(path, ["training.sft.epochs=2", "sources.0.path=b", "training.dpo=null", "seed=11"])
+    assert config.training.sft.epochs == 2
+    assert config.sources[0].path == "b"
+    assert config.training.dpo is None
+    assert config.seed == 11
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        load_config(path, ["training.sft.epoch=2"])
+
+
+@pytest.mark.parametrize("override", ["seed", "=3", "sources.7.path=x", "name.x.y=1"])
+def test_a_malformed_override_is_refused(tmp_path, override):
+    path = write(tmp_path, sources=[{"type": "documents", "name": "n", "path": "a"}])
+    with pytest.raises(ConfigError, match="--set"):
+        load_config(path, [override])
+
+
+def test_the_run_seed_reaches_every_stage_that_sets_none_of_its_own(tmp_path):
+    config = load_config(write(tmp_path, seed=5, training={"dpo": {"seed": 9}}))
+    assert config.training.sft.seed == 5
+    assert config.training.dpo.seed == 9
+    assert config.model.tiny.seed == 5
+    assert config.curation.split.seed == 5
+    assert config.evaluation.generation.seed == 5
+    assert config.corpus is None
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1", "just words"])
+def test_a_file_that_is_no_mapping_is_a_config_error(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
+        load_config(path)
+
+
+def test_a_missing_file_is_a_config_error(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_the_settings_hash_covers_what_decides_the_result_and_nothing_else(tmp_path):
+    path = write(tmp_path)
+    plain = load_config(path).settings_hash
+    assert load_config(path, ["output_dir=elsewhere", "stack.name=gpu"]).settings_hash == plain
+    assert load_config(path, ["training.sft.epochs=3"]).settings_hash != plain
+
+
+def test_a_config_cannot_be_changed_after_it_was_checked(tmp_path):
+    config = load_config(write(tmp_path))
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 3
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
