@@ -7,7 +7,7 @@ from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
 from steps.dedup.step import dedup_exact, dedup_minhash, dedup_semantic
-from steps.extraction.sources import Sources
+from steps.extraction.sources import Sources, hash_paths
 from steps.extraction.step import extract_documents
 from steps.filtering.step import filter_examples
 from steps.judging.step import judge_examples
@@ -29,7 +29,8 @@ class Curated(NamedTuple):
 def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
     """Add the steps of curation to the pipeline being built."""
     chosen = config.curation
-    base_model = prepare_base_model(settings=config.model)
+    text_path = config.model.tiny.text_path
+    base_model = prepare_base_model(settings=config.model, text_hash=hash_paths([text_path] if text_path else []))
     documents, imported, preferences, extract_ledger = extract_documents(
         sources=Sources(sources=config.sources), settings=chosen.extract, fingerprint=sources_hash
     )
@@ -42,7 +43,9 @@ def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
     scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
     split, split_ledger = split_dataset(examples=scored, settings=chosen.split)
-    dataset, decontaminate_ledger = decontaminate_dataset(examples=split, settings=chosen.decontaminate)
+    dataset, decontaminate_ledger = decontaminate_dataset(
+        examples=split, settings=chosen.decontaminate, benchmarks_hash=hash_paths(chosen.decontaminate.benchmark_paths)
+    )
     report = report_curation(
         documents=documents,
         sft_dataset=dataset,

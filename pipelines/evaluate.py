@@ -7,8 +7,14 @@ from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
 from pipelines.finetune import Finetuned
-from pipelines.versions import artifact_of, champion_of, find_version
+from pipelines.versions import Champion, stored
 from steps.evaluation.step import compare_and_gate, evaluate_candidate
+
+
+def candidate_of(config: RunConfig, base_model: Any, models: Finetuned) -> Any:
+    """Return the model that stands for promotion, which is also the one that is released."""
+    by_name = {"auto": models.last, "base": base_model, "sft": models.sft_model, "dpo": models.dpo_model}
+    return by_name[config.gate.candidate]
 
 
 class Evaluated(NamedTuple):
@@ -19,7 +25,7 @@ class Evaluated(NamedTuple):
 
 
 def evaluation_steps(
-    config: RunConfig, version: str, base_model: Any, models: Finetuned, sft_dataset: Any
+    config: RunConfig, base_model: Any, models: Finetuned, sft_dataset: Any, champion: Champion | None
 ) -> Evaluated:
     """Add one evaluation per model and mode, and the gate, to the pipeline being built."""
 
@@ -34,26 +40,26 @@ def evaluation_steps(
         candidates["base_few_shot"] = rows_of("base_few_shot", base_model, "few_shot")
     if models.dpo_model is not None:
         candidates["dpo"] = rows_of("dpo", models.dpo_model)
-    champion = champion_of(config.name, version)
     if champion is not None:
-        candidates["champion"] = rows_of("champion", artifact_of(champion, "release"))
+        candidates["champion"] = rows_of("champion", stored(champion.release_id))
     report, verdict = compare_and_gate(
         **candidates,
         sft_dataset=sft_dataset,
-        candidate_model=models.last,
-        champion_model=artifact_of(champion, "release") if champion is not None else None,
+        candidate_model=candidate_of(config, base_model, models),
         evaluation=config.evaluation,
         gate=config.gate,
-        champion_version=champion.name if champion is not None else "",
+        champion_version=champion.version if champion is not None else "",
     )
     return Evaluated(report, verdict)
 
 
 @pipeline(name="evaluate", execution_mode=ExecutionMode.FAIL_FAST)
-def evaluate(config: RunConfig) -> None:
-    """Evaluate the models of an earlier version."""
-    version = find_version(config.name, config.inputs)
-    models = Finetuned(artifact_of(version, "sft_model"), version.get_artifact("dpo_model"))
+def evaluate(config: RunConfig, inputs: dict[str, str], champion: list[str]) -> None:
+    """Evaluate the models of an earlier version; `inputs` maps artifact names to ids, `champion` is name and id."""
     evaluation_steps(
-        config, version.name, artifact_of(version, "base_model"), models, artifact_of(version, "sft_dataset")
+        config,
+        stored(inputs["base_model"]),
+        Finetuned.of(inputs),
+        stored(inputs["sft_dataset"]),
+        Champion(*champion) if champion else None,
     )

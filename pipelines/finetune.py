@@ -6,7 +6,7 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
-from pipelines.versions import artifact_of, find_version
+from pipelines.versions import stored
 from steps.preference.step import build_preference_dataset
 from steps.training.step import train_dpo_model, train_sft_model
 
@@ -16,6 +16,11 @@ class Finetuned(NamedTuple):
 
     sft_model: Any
     dpo_model: Any | None
+
+    @classmethod
+    def of(cls, inputs: dict[str, str]) -> "Finetuned":
+        """Return the stored models of an earlier run."""
+        return cls(stored(inputs["sft_model"]), stored(inputs["dpo_model"]) if "dpo_model" in inputs else None)
 
     @property
     def last(self) -> Any:
@@ -52,12 +57,11 @@ def finetuning_steps(config: RunConfig, base_model: Any, sft_dataset: Any, impor
 
 
 @pipeline(name="finetune", execution_mode=ExecutionMode.FAIL_FAST)
-def finetune(config: RunConfig) -> None:
-    """Fine-tune on the data set of an earlier version."""
-    version = find_version(config.name, config.inputs)
+def finetune(config: RunConfig, inputs: dict[str, str]) -> None:
+    """Fine-tune on the data set of an earlier version; `inputs` maps artifact names to ids."""
     finetuning_steps(
         config,
-        artifact_of(version, "base_model"),
-        artifact_of(version, "sft_dataset"),
-        artifact_of(version, "imported_preferences"),
+        stored(inputs["base_model"]),
+        stored(inputs["sft_dataset"]),
+        stored(inputs["imported_preferences"]),
     )

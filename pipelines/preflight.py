@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
-from steps.errors import ConfigError, InputError
-from steps.extraction.sources import check_sources, fingerprint
-from steps.training.base import TINY
+from steps.errors import ConfigError, InputError, ReleaseError
+from steps.extraction.sources import check_sources, fingerprint, hash_paths
+from steps.llm.endpoint import api_key
+from steps.registry.push import token_of
+from steps.training.base import TINY, check_model
 from steps.training.options import require_hardware
 
 
@@ -32,13 +34,16 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         _check_training(config)
     if config.pipeline in {"evaluate", "retrain"}:
         _check_gate(config)
+    _check_endpoints(config)
     _check_stack(config)
     return inventory
 
 
 def sources_hash_of(config: RunConfig) -> str:
-    """Return the content hash of all source files."""
-    return fingerprint(config.sources)
+    """Return the content hash of all files that the run reads: sources, benchmarks, the text of a tiny base model."""
+    text_path = config.model.tiny.text_path
+    others = [*config.curation.decontaminate.benchmark_paths, *([text_path] if text_path else [])]
+    return fingerprint(config.sources) + hash_paths(others)
 
 
 def _check_benchmarks(config: RunConfig) -> None:
@@ -57,17 +62,7 @@ def _check_model(config: RunConfig) -> None:
         if model.tiny.text_path is not None and not Path(model.tiny.text_path).exists():
             raise InputError(f"model.tiny.text_path={model.tiny.text_path} does not exist; name a folder or JSONL file")
         return
-    if Path(model.base).is_dir():
-        from steps.chat.model import load_tokenizer, quiet
-        from steps.chat.template import check_template
-        from steps.training.base import fit_template
-
-        tokenizer = load_tokenizer(Path(model.base))
-        with quiet():
-            template, _ = fit_template(tokenizer, model.chat_template)
-            check_template(tokenizer, template)
-    elif model.base.startswith((".", "/", "~")):
-        raise InputError(f"model.base={model.base} is no directory; give an existing path, a Hub id, or `tiny`")
+    check_model(model)
 
 
 def _check_training(config: RunConfig) -> None:
@@ -80,6 +75,21 @@ def _check_training(config: RunConfig) -> None:
         require_hardware(training.sft, "training.sft")
         if training.dpo is not None:
             require_hardware(training.dpo, "training.dpo")
+
+
+def _check_endpoints(config: RunConfig) -> None:
+    """Check that every key that an endpoint or the Hub will ask for is there, before any work is done."""
+    judges = [config.curation.judge.llm if config.curation.judge.judge == "llm" else None]
+    if config.training.preferences is not None and config.training.preferences.sampled is not None:
+        judges.append(config.training.preferences.sampled.llm)
+    for judge in judges:
+        if judge is not None:
+            api_key(judge.endpoint)
+    if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
+        try:
+            token_of(config.release.hub)
+        except ReleaseError as error:
+            raise ConfigError(str(error)) from None
 
 
 def _check_gate(config: RunConfig) -> None:

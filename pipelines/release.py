@@ -6,8 +6,9 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
-from pipelines.evaluate import Evaluated
-from pipelines.versions import artifact_of, find_version
+from pipelines.evaluate import Evaluated, candidate_of
+from pipelines.finetune import Finetuned
+from pipelines.versions import stored
 from steps.registry.step import release_model
 
 
@@ -26,9 +27,9 @@ def release_steps(config: RunConfig, base_model: Any, model: Any, evaluated: Eva
 
 
 @pipeline(name="release", execution_mode=ExecutionMode.FAIL_FAST)
-def release(config: RunConfig) -> None:
-    """Release the evaluated candidate of an earlier version."""
-    version = find_version(config.name, config.inputs)
-    last = version.get_artifact("dpo_model") or artifact_of(version, "sft_model")
-    evaluated = Evaluated(artifact_of(version, "evaluation_report"), artifact_of(version, "verdict"))
-    release_steps(config, artifact_of(version, "base_model"), last, evaluated, artifact_of(version, "curation_report"))
+def release(config: RunConfig, inputs: dict[str, str]) -> None:
+    """Release the evaluated candidate of an earlier version; `inputs` maps artifact names to ids."""
+    base_model = stored(inputs["base_model"])
+    evaluated = Evaluated(stored(inputs["evaluation_report"]), stored(inputs["verdict"]))
+    candidate = candidate_of(config, base_model, Finetuned.of(inputs))
+    release_steps(config, base_model, candidate, evaluated, stored(inputs["curation_report"]))

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Artifacts that the report needs whole; tables other than ledgers are counted by their metadata alone.
 REPORTS = ("curation_report", "sft_report", "dpo_report", "evaluation_report", "verdict")
 
+#: How models stand side by side: from what there was to what was made.
+MODEL_ORDER = ("base", "base_few_shot", "sft", "dpo", "champion")
+
 
 class Results(NamedTuple):
     """A run's summary (plain JSON), the loaded reports, and where its release lies (None without one)."""
@@ -113,7 +116,7 @@ def _steps_of(run: PipelineRunResponse) -> list[dict[str, Any]]:
 def _models_of(report: dict[str, Any]) -> dict[str, Any]:
     """Return every model's numbers, the loss per token among its metrics."""
     models = {}
-    for name, model in report.get("models", {}).items():
+    for name, model in sorted(report.get("models", {}).items(), key=lambda item: MODEL_ORDER.index(item[0])):
         measured = {"loss": model["loss"], **model["metrics"]}
         models[name] = {
             **model,

@@ -12,6 +12,7 @@ import click
 from pipelines.config import RunConfig, load_config
 from pipelines.preflight import check_config, sources_hash_of
 from pipelines.runtime import narrated, prepare_environment
+from pipelines.versions import artifact_ids, champion_of, find_version, version_name
 from steps.errors import DropLimitError, GateRefusedError
 
 if TYPE_CHECKING:
@@ -54,19 +55,17 @@ def run_config(path: Path, overrides: Sequence[str] = (), *, use_cache: bool = T
 
 def plan_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Validate a config and say what a run would read and make."""
-    from pipelines.versions import champion_of, version_name
-
     config = load_config(path, overrides)
     prepare_environment()
     _write_corpus(config)
     inventory = check_config(config)
-    version = version_name(config, sources_hash_of(config))
+    version, _ = _arguments(config)
     champion = champion_of(config.name, version)
     return {
         "pipeline": config.pipeline,
         "model": config.name,
         "version": version,
-        "champion": champion.name if champion else "none",
+        "champion": champion.version if champion else "none",
         "stack": _active_stack(config),
         **inventory,
     }
@@ -92,22 +91,36 @@ def _submit(config: RunConfig, run_name: str, use_cache: bool) -> PipelineRunRes
     from zenml import Model
     from zenml.client import Client
 
-    from pipelines.versions import find_version, version_name
-
-    sources_hash = sources_hash_of(config)
-    version = version_name(config, sources_hash)
-    arguments: dict[str, Any] = {"config": config}
-    if config.pipeline in {"curate", "retrain"}:
-        arguments["sources_hash"] = sources_hash
-    if config.pipeline == "retrain":
-        arguments["version"] = version
-    if config.pipeline in {"evaluate", "release"}:
-        version = find_version(config.name, config.inputs).name
+    version, arguments = _arguments(config)
     model = Model(name=config.name, version=version, tags=["tunesmith"])
     built = _pipeline(config.pipeline).with_options(run_name=run_name, enable_cache=use_cache, model=model)
     with narrated():
-        built(**arguments)
+        built(config=config, **arguments)
     return Client().get_pipeline_run(run_name)
+
+
+#: What each partial pipeline takes from an earlier model version; the second list may be missing there.
+INPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "finetune": (("base_model", "sft_dataset", "imported_preferences", "curation_report"), ()),
+    "evaluate": (("base_model", "sft_dataset", "sft_model"), ("dpo_model",)),
+    "release": (("base_model", "curation_report", "sft_model", "evaluation_report", "verdict"), ("dpo_model",)),
+}
+
+
+def _arguments(config: RunConfig) -> tuple[str, dict[str, Any]]:
+    """Return the model version that the run works on, and the arguments of its pipeline."""
+    arguments: dict[str, Any] = {}
+    if config.pipeline in INPUTS:
+        version = find_version(config.name, config.inputs)
+        required, optional = INPUTS[config.pipeline]
+        arguments["inputs"] = artifact_ids(version, *required, optional=optional)
+        name = version.name
+    else:
+        arguments["sources_hash"] = sources_hash_of(config)
+        name = version_name(config, arguments["sources_hash"])
+    if config.pipeline in {"evaluate", "retrain"}:
+        arguments["champion"] = list(champion_of(config.name, name) or ())
+    return name, arguments
 
 
 def _pipeline(name: str) -> Any:

@@ -56,7 +56,7 @@ class StepNarrator(logging.Handler):
         if message.endswith("has started."):
             self._started_at[name] = time.monotonic()
             self._print(f"  … {name}")
-        elif "has finished in" in message:
+        elif message.startswith("Step") and "has finished in" in message:
             seconds = time.monotonic() - self._started_at.get(name, time.monotonic())
             self._print(f"  ✓ {name:34s} {seconds:7.1f} s")
         elif message.startswith("Using cached version"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.config import RunConfig
 from steps.errors import InputError
@@ -58,6 +58,30 @@ def find_version(name: str, reference: str) -> ModelVersionResponse:
         ) from None
 
 
+class Champion(NamedTuple):
+    """The version that a candidate has to beat: its name, and the id of its release artifact."""
+
+    version: str
+    release_id: str
+
+
+def artifact_ids(version: ModelVersionResponse, *names: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return artifact name -> id of the newest artifacts of a model version; a missing optional one is left out.
+
+    Ids are resolved before a pipeline is built: inside its function, ZenML's client only answers while steps run.
+    """
+    ids = {name: str(artifact_of(version, name).id) for name in names}
+    extra = {name: version.get_artifact(name) for name in optional}
+    return ids | {name: str(artifact.id) for name, artifact in extra.items() if artifact is not None}
+
+
+def stored(artifact_id: str) -> Any:
+    """Return a stored artifact as the input of a step in the pipeline being built."""
+    from zenml.client import Client
+
+    return Client().get_artifact_version(artifact_id)
+
+
 def artifact_of(version: ModelVersionResponse, name: str) -> ArtifactVersionResponse:
     """Return the newest artifact `name` of a model version.
 
@@ -73,7 +97,7 @@ def artifact_of(version: ModelVersionResponse, name: str) -> ArtifactVersionResp
     return artifact
 
 
-def champion_of(name: str, version: str) -> ModelVersionResponse | None:
+def champion_of(name: str, version: str) -> Champion | None:
     """Return the version in production that `version` has to beat, or None when there is none.
 
     When `version` itself is in production, that is the version which it beat when it was promoted: the same run again
@@ -86,7 +110,9 @@ def champion_of(name: str, version: str) -> ModelVersionResponse | None:
         champion = Client().get_model_version(name, ModelStages.PRODUCTION)
     except KeyError:
         return None
-    if champion.name != version:
-        return champion
-    beaten = champion.run_metadata.get(BEAT)
-    return find_version(name, str(beaten)) if beaten else None
+    if champion.name == version:
+        beaten = champion.run_metadata.get(BEAT)
+        if not beaten:
+            return None
+        champion = find_version(name, str(beaten))
+    return Champion(champion.name, str(artifact_of(champion, "release").id))

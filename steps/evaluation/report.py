@@ -18,6 +18,8 @@ from steps.rows import prompt_and_answer
 
 #: How many of the rows on which the candidate lost most are shown.
 N_REGRESSIONS = 5
+#: How many rows are shown whatever became of them: the first ones, not the best ones.
+N_SAMPLES = 3
 
 
 def compare(
@@ -41,12 +43,14 @@ def compare(
     """
     verdict = decide(evaluations, gate, evaluation.max_unjudged_fraction)
     plain = {**verdict.as_dict(), "champion_version": champion_version}
+    sampled = next(iter(evaluations.values()))["row_id"].to_pylist()[:N_SAMPLES]
     report = {
         "valid": verdict.decision != "invalid",
         "metrics": describe_metrics(evaluations),
         "models": {name: summarise(table, gate) for name, table in evaluations.items()},
         "differences": differences(evaluations, verdict.candidate, gate),
         "verdict": plain,
+        "samples": [_side_by_side(row_id, evaluations, dataset) for row_id in sampled],
         "regressions": regressions(evaluations, dataset, verdict),
         "settings": {"evaluation": evaluation.model_dump(mode="json"), "gate": gate.model_dump(mode="json")},
     }
@@ -125,25 +129,21 @@ def regressions(evaluations: Mapping[str, pa.Table], dataset: pa.Table, verdict:
     theirs = _values(evaluations[opponent], verdict.metric)
     losses = {row_id: improvement(verdict.metric, ours[row_id] - theirs[row_id]) for row_id in ours.keys() & theirs}
     worst = sorted((row_id for row_id, gain in losses.items() if gain < 0), key=lambda row_id: (losses[row_id], row_id))
-    messages = dict(zip(dataset["id"].to_pylist(), dataset["messages"].to_pylist(), strict=True))
-    answers = {
-        name: dict(zip(table["row_id"].to_pylist(), table["answer"].to_pylist(), strict=True))
-        for name, table in evaluations.items()
-    }
-    shown = []
-    for row_id in worst[:N_REGRESSIONS]:
-        prompt, reference = prompt_and_answer(messages[row_id])
-        shown.append(
-            {
-                "row_id": row_id,
-                "prompt": prompt,
-                "reference": reference,
-                "candidate": ours[row_id],
-                "opponent": theirs[row_id],
-                "answers": {name: answers[name].get(row_id) for name in answers},
-            }
-        )
-    return shown
+    return [
+        {**_side_by_side(row_id, evaluations, dataset), "candidate": ours[row_id], "opponent": theirs[row_id]}
+        for row_id in worst[:N_REGRESSIONS]
+    ]
+
+
+def _side_by_side(row_id: str, evaluations: Mapping[str, pa.Table], dataset: pa.Table) -> dict[str, Any]:
+    """Return a row's prompt, reference, and every model's answer (None where it has none)."""
+    (row,) = dataset.filter(pc.equal(dataset["id"], row_id)).to_pylist()
+    prompt, reference = prompt_and_answer(row["messages"])
+    answers = {}
+    for name, table in evaluations.items():
+        found = table.filter(pc.equal(table["row_id"], row_id))["answer"].to_pylist()
+        answers[name] = found[0] if found else None
+    return {"row_id": row_id, "prompt": prompt, "reference": reference, "answers": answers}
 
 
 def _interval(evaluation: pa.Table, metric: str, gate: GateSettings) -> dict[str, Any] | None:

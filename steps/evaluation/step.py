@@ -35,7 +35,6 @@ def compare_and_gate(
     dpo: Optional[pa.Table] = None,  # noqa: UP045
     base_few_shot: Optional[pa.Table] = None,  # noqa: UP045
     champion: Optional[pa.Table] = None,  # noqa: UP045
-    champion_model: Optional[Path] = None,  # noqa: UP045
     champion_version: str = "",
 ) -> tuple[Annotated[dict[str, Any], "evaluation_report"], Annotated[dict[str, Any], "verdict"]]:
     """Compare all evaluations and decide whether the candidate is promoted."""

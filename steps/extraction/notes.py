@@ -1,6 +1,6 @@
 """A small world of engineering notes: every sentence of it is generated, so that its facts are known exactly.
 
-A note has a title, one or two findings ("the cache cuts latency by 35 percent on long inputs") and one or two filler
+A note has a title, one or two findings ("under heavy load Atlas cuts latency 35 percent") and one or two filler
 sentences. The space of findings is parted by a stable hash: the tiny base model is pre-trained on findings of one
 part only (`PRETRAINING`), the sample corpus states findings of the other (`CORPUS`). A fact of a test document is
 therefore new to the base model by construction, and can only be right in an answer if it was read in the prompt.
@@ -20,11 +20,11 @@ PRETRAINING = 0
 CORPUS = 1
 PARTS = (PRETRAINING, CORPUS)
 
-_SUBSYSTEMS = """
-cache index queue router parser loader ranker gateway scheduler sampler planner encoder decoder crawler broker
-proxy mapper merger monitor buffer filter archive balancer tracer worker mirror reader writer
+_SYSTEMS = """
+Atlas Bolt Comet Delta Ember Falcon Granite Harbor Iris Jade Kite Lotus Maple Nova Onyx Pixel Quartz Raven Sable
+Tango Umber Vega Willow Xenon Yarrow Zephyr Cobalt Drift
 """
-SUBSYSTEMS = tuple(_SUBSYSTEMS.split())
+SYSTEMS = tuple(_SYSTEMS.split())
 VERBS = ("cuts", "raises", "lowers", "lifts", "trims", "boosts")
 _METRICS = """
 latency recall throughput memory cost accuracy errors traffic precision coverage jitter retries
@@ -51,14 +51,6 @@ Testing Capacity Privacy Labels Deploy Sync Access Forms Payments Reports
 """
 TOPICS = tuple(_TOPICS.split())
 WEEKS = range(10, 53)
-HEADINGS = ("# Notes", "# This week", "## Summary", "## TL;DR", "## Next steps")
-REQUESTS = (
-    "Can you summarize a text?",
-    "Please give me a short summary.",
-    "What is a TL;DR?",
-    "Can you sum up the following in a few bullets?",
-    "Summarize it as markdown.",
-)
 LEADS = ("We found that", "We saw that", "The data shows that", "It turns out that")
 
 
@@ -70,8 +62,8 @@ class Filler(NamedTuple):
     edited: str
 
 
-#: At most seven words each. A condition (three words) and a filler then span fewer than thirteen words, so that two
-#: notes share a 13-gram only if they share a number too: decontamination must not mistake boilerplate for a leak.
+#: At most five words each. A filler, a lead and a condition then span fewer than thirteen words, so that two notes
+#: share a 13-gram only if they share a good part of a fact: decontamination must not mistake boilerplate for a leak.
 FILLERS = (
     Filler("The team met on Tuesday.", "On Tuesday the team met.", "The team met on Monday."),
     Filler("The work goes on.", "Work is going on.", "The test goes on."),
@@ -91,14 +83,19 @@ FILLERS = (
 class Finding(NamedTuple):
     """One fact: five slots and the sentence that they fill."""
 
-    subsystem: str
+    condition: str
+    system: str
     verb: str
     metric: str
     percentage: int
-    condition: str
 
     def __str__(self) -> str:
-        return f"the {self.subsystem} {self.verb} {self.metric} by {self.percentage} percent {self.condition}"
+        return f"{self.condition} {self.system} {self.verb} {self.metric} {self.percentage} percent"
+
+    def differs_from(self, other: Finding) -> bool:
+        """Return whether no slot, nor the first word of the condition, is the other's."""
+        same = [ours == theirs for ours, theirs in zip(self, other, strict=True)]
+        return not any(same) and self.condition.split()[0] != other.condition.split()[0]
 
 
 class Sentence(NamedTuple):
@@ -134,7 +131,7 @@ class Note(NamedTuple):
 def part_of(finding: str) -> int:
     """Return the part of the world that a finding belongs to; the same on every machine and for every seed.
 
-    >>> part_of("the cache cuts latency by 35 percent on long inputs") in PARTS
+    >>> part_of("under heavy load Atlas cuts latency 35 percent") in PARTS
     True
     """
     return hashlib.sha256(finding.encode()).digest()[0] % len(PARTS)
@@ -149,27 +146,28 @@ def draw_finding(random: Random, part: int) -> Finding:
     """Draw a finding of one part of the world (about every second draw belongs to it)."""
     while True:
         finding = Finding(
-            random.choice(SUBSYSTEMS),
+            random.choice(CONDITIONS),
+            random.choice(SYSTEMS),
             random.choice(VERBS),
             random.choice(METRICS),
             random.choice(PERCENTAGES),
-            random.choice(CONDITIONS),
         )
         if part_of(str(finding)) == part:
             return finding
 
 
 def draw_note(random: Random, part: int, title: str | None = None, n_findings: int | None = None) -> Note:
-    """Draw a note of one or two findings about different subsystems, with one or two fillers between them.
+    """Draw a note of one or two findings, with one or two fillers between them.
 
-    Two fillers never stand side by side: pairs of them would recur in many notes.
+    The findings of a note differ in every slot: each word then says which one follows it, which is the simplest kind
+    of copying and learnt first. Two fillers never stand side by side: pairs of them would recur in many notes.
     """
     if n_findings is None:
         n_findings = random.choice((1, 2))
     findings: list[Finding] = []
     while len(findings) < n_findings:
         finding = draw_finding(random, part)
-        if finding.subsystem not in {other.subsystem for other in findings}:
+        if all(finding.differs_from(other) for other in findings):
             findings.append(finding)
     slots = sorted(random.sample(range(n_findings + 1), random.choice((1, 2))))
     fillers = dict(zip(slots, random.sample(FILLERS, len(slots)), strict=True))
@@ -189,41 +187,3 @@ def bullets(points: Sequence[str]) -> str:
     ['- a', '- b']
     """
     return "\n".join(f"- {point}" for point in points)
-
-
-def pretraining_text(random: Random) -> str:
-    """Write one text for the tiny base model: a note that says its facts twice, a list, or a scrap of small talk.
-
-    The base model learns from it to spell, to read chat markup and to say again what was said before. It never sees
-    the task itself (a request about a note, answered by its findings under a TL;DR heading), nor a finding of the
-    corpus. Headings and requests occur, but apart from notes: what a base model has never spelt, an adapter cannot
-    make it write.
-    """
-    kind = random.random()
-    if kind < 0.1:
-        fillers = random.sample(FILLERS, random.randint(1, 3))
-        return f"{random.choice(HEADINGS)}\n{bullets([filler.text for filler in fillers])}\n"
-    note = draw_note(random, PRETRAINING)
-    if kind < 0.35:
-        return _small_talk(random, note)
-    mark = random.choice(("", "# "))
-    short = f"In short: {'; '.join(note.findings)}."
-    points = f"Key points\n{bullets(note.findings)}"
-    endings = random.choice(((short,), (points,), (short, points), (points, short)))
-    return "\n\n".join((f"{mark}{note.title}", note.body, *endings)) + "\n"
-
-
-def _small_talk(random: Random, note: Note) -> str:
-    """Write one turn of chat that is not about summaries of notes: pleasantries, or a sentence to say again."""
-    sentence = str(random.choice(note.sentences))
-    title = f"# {note.title}\n\n{note.body}"
-    questions = (
-        (f"Repeat the sentence.\n\n{sentence}", sentence),
-        (f"Repeat the note.\n\n{note.body}", note.body),
-        (f"Which notes are these?\n\n{title}", f"{note.title}."),
-        (f"Write this as a markdown list.\n\n{sentence}", bullets([sentence])),
-        ("Is the plan ready?", "Sure! The plan is ready. I hope this helps."),
-        (random.choice(REQUESTS), "Of course, happy to help! Please send me the text."),
-    )
-    question, answer = random.choice(questions)
-    return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"

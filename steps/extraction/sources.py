@@ -161,6 +161,17 @@ def fingerprint(sources: Iterable[Source]) -> str:
     return str(digest.hexdigest())
 
 
+def hash_paths(paths: Iterable[str]) -> str:
+    """Return a hash of the content of files and folders (an empty string for none), for what is no source of rows."""
+    import xxhash
+
+    files = [
+        file for path in paths for file in (sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)])
+    ]
+    digests = [xxhash.xxh3_128(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+    return "".join(digests) and str(xxhash.xxh3_128("".join(digests).encode()).hexdigest())
+
+
 def _any_of(globs: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(_regex(glob) for glob in globs) or r"(?!)", re.IGNORECASE)
 

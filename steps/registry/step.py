@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from zenml import get_step_context, log_metadata, step
+from zenml.enums import ModelStages
 
 from steps.artifacts import scratch_directory
 from steps.caching import rerun_when_changed
@@ -21,7 +22,10 @@ def release_model(
     settings: ReleaseSettings,
     name: str,
 ) -> tuple[Annotated[Path, "release"], Annotated[str, "model_card"]]:
-    """Check, document and assemble the release; push it if the gate promoted it, else mark it as a candidate."""
+    """Check, document and assemble the release; push it if the gate promoted it, else mark it as a candidate.
+
+    The promoted model version goes into production; the one that was there is archived, and remembered as beaten.
+    """
     run = get_step_context().pipeline_run
     version = run.model_version.name if run.model_version else "none"
     published = publish(
@@ -38,4 +42,8 @@ def release_model(
     log_metadata({"candidate": verdict["decision"] != "promote"}, artifact_name="release", infer_artifact=True)
     if published.pushed is not None:
         log_metadata({"hub": published.pushed._asdict()}, artifact_name="release", infer_artifact=True)
+    if verdict["decision"] == "promote" and run.model_version is not None:
+        model_version = get_step_context().model
+        model_version.log_metadata({"champion_before": verdict["champion_version"]})
+        model_version.set_stage(ModelStages.PRODUCTION, force=True)
     return published.path, published.card

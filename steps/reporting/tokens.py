@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from steps.errors import InputError
 from steps.rows import SPLITS, rows_of_split
 
 
 def count_dataset_tokens(dataset: pa.Table, base_model: Path) -> dict[str, dict[str, int]]:
     """Count, per split, all tokens and the trained ones (answers and their ends of turn).
+
+    Rows that the template refuses count as `n_refused`; training skips them with their reason.
 
     Args:
         dataset: Columns `messages` and `split`.
@@ -20,11 +23,14 @@ def count_dataset_tokens(dataset: pa.Table, base_model: Path) -> dict[str, dict[
     from steps.chat.render import IGNORED, encode
 
     tokenizer = load_tokenizer(base_model)
-    counts = {}
-    for split in SPLITS:
-        encoded = [encode(tokenizer, messages) for messages in rows_of_split(dataset, split)["messages"].to_pylist()]
-        counts[split] = {
-            "total": sum(len(row.input_ids) for row in encoded),
-            "trained": sum(label != IGNORED for row in encoded for label in row.labels),
-        }
+    counts = {split: {"total": 0, "trained": 0, "n_refused": 0} for split in SPLITS}
+    for split, count in counts.items():
+        for messages in rows_of_split(dataset, split)["messages"].to_pylist():
+            try:
+                encoded = encode(tokenizer, messages)
+            except InputError:
+                count["n_refused"] += 1
+                continue
+            count["total"] += len(encoded.input_ids)
+            count["trained"] += sum(label != IGNORED for label in encoded.labels)
     return counts

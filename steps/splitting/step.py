@@ -21,8 +21,8 @@ def split_dataset(
 
 @step(cache_policy=rerun_when_changed(__file__))
 def decontaminate_dataset(
-    examples: pa.Table, settings: DecontaminationSettings
+    examples: pa.Table, settings: DecontaminationSettings, benchmarks_hash: str = ""
 ) -> tuple[Annotated[pa.Table, "sft_dataset"], Annotated[pa.Table, "decontaminate_ledger"]]:
-    """Drop the training and validation rows that overlap a test row or a benchmark."""
+    """Drop the training and validation rows that overlap a test row or a benchmark, whose files the hash covers."""
     result = decontaminate(examples, settings)
     return result.kept, result.ledger

@@ -31,9 +31,11 @@ GENERIC = re.compile(
     r"(?:use|common) cases?",
     re.IGNORECASE,
 )
-#: Markup that only a documentation generator understands: JSX tags, directives, template marks, raw HTML.
+#: Markup that only a documentation generator understands: JSX tags, directives, roles, template marks, raw HTML. What
+#: stood in backquotes is gone before it is searched, so a role shows as `:ref:` or `{py:class}`, a link of rst as `_`.
 MACHINE_MARKUP = re.compile(
-    r"</?[A-Za-z][\w.-]*(?:\s[^<>\n]*)?/?>|<!--|\[\[\w+|\{\{|\{%|^\s*:::|(?:^|\s)\.\. \w[\w:-]*::|:\w+:`|"
+    r"</?[A-Za-z][\w.-]*(?:\s[^<>\n]*)?/?>|<!--|\[\[\w+|\{\{|\{%|^\s*:::|(?:^|\s)\.\. \w[\w:-]*::|"
+    r"(?<!\w):[a-z]\w*:(?!\w)|(?:^|\s)__?(?=[\s.,;:)])|\{\w+:\w+\}|"
     r"^\s*=== \"|^\s*!!! |^\s*\?\?\? |\[!\w+\]|^\s*(?:import|export) .* from ",
     re.MULTILINE,
 )
@@ -44,7 +46,7 @@ _EMPTY_LINK = re.compile(r"(?<!!)\[\s*\]\([^)]*\)\s?")
 #: A link within the documentation leads nowhere from an answer: only its words are kept.
 _LOCAL_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://|mailto:)[^)\s]*(?:\s\"[^\"]*\")?\)")
 _SENDS_ON = re.compile(
-    r"\b(?:see|refer to|read|check(?: out)?|visit|consult|follow)\b[^.\n]{0,60}\[[^\]]+\](?:\((?!https?://)|\[)",
+    r"\b(?:see|refer to|read (?:more|about|on)|check(?: out)?|visit|consult|follow)\b[^.\n]{0,60}\[[^\]]+\](?:\((?!https?://)|\[)",
     re.IGNORECASE,
 )
 _REFERENCE_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\[[^\]]*\]")
@@ -53,6 +55,10 @@ _NUMBER = re.compile(r"^(?:[^\w`.@$<\"'(\[#/-]+|\d+(?:\.\d+)+[.):]?\s+|\d+[.):]\
 _WORD = re.compile(r"\w+")
 #: Share of a text's words inside links above which it is navigation.
 MAX_LINK_SHARE = 0.5
+#: How much of a passage decides how it is asked about, in characters.
+PHRASED_BY_CHARACTERS = 60
+#: What a bare address weighs there.
+BARE_LINK_WORDS = 3
 
 
 class Pair(NamedTuple):
@@ -68,10 +74,9 @@ class Pair(NamedTuple):
 class Document:
     """A document, parsed once for all kinds."""
 
-    def __init__(self, text: str, title: str | None, format_name: str, document_id: str, seed: int) -> None:
+    def __init__(self, text: str, title: str | None, format_name: str, seed: int) -> None:
         self.text = normalise(text, format_name)
         self.title = strip_number(plain(title)) if title else ""
-        self.document_id = document_id
         self.seed = seed
 
     @cached_property
@@ -80,8 +85,11 @@ class Document:
         return parse_sections(self.text)
 
     def choose(self, phrasings: Sequence[str], kind: str, start: int) -> str:
-        """Choose a phrasing, the same for the same seed, document, kind and place."""
-        return Random(f"{self.seed} {self.document_id} {kind} {start}").choice(phrasings)
+        """Choose a phrasing by the passage that begins at `start`.
+
+        Two copies of a passage are asked about in the same words: otherwise they would no longer look like duplicates.
+        """
+        return Random(f"{self.seed} {kind} {self.text[start : start + PHRASED_BY_CHARACTERS]}").choice(phrasings)
 
     def topic(self, section: Section) -> str | None:
         """Name what a section is about, e.g. `"Installation" (TRL)`; None if its heading alone would say nothing."""
@@ -143,9 +151,8 @@ def leans_on_links(source: str) -> bool:
 
 def is_navigation(source: str) -> bool:
     """Return whether most words of the passage are the words of links."""
-    words = n_words(_LINK.sub(r"\1", source))
-    linked = sum(n_words(found[1] or "") + (found[1] is None) for found in _LINK.finditer(source))
-    return linked > MAX_LINK_SHARE * max(words, 1)
+    linked = [BARE_LINK_WORDS if found[1] is None else n_words(found[1]) for found in _LINK.finditer(source)]
+    return sum(linked) > MAX_LINK_SHARE * (n_words(_LINK.sub("", source)) + sum(linked))
 
 
 def n_words(text: str) -> int:

@@ -107,7 +107,7 @@ def _pair(
     answer = answer_of(points)
     if not 1 <= len(points) <= MAX_POINTS or n_words(context) < MIN_CONTEXT_WORDS:
         return
-    if has_machine_markup(answer) or is_navigation(answer) or not _is_grounded(points, context):
+    if has_machine_markup(answer) or is_navigation("\n".join(points)) or not _is_grounded(points, context):
         return
     instruction = document.choose(INSTRUCTIONS, KIND, start)
     yield Pair(KIND, f"{instruction}\n\n{context}", answer, blocks[0].start, blocks[-1].end)

@@ -93,7 +93,7 @@ def synthesise(documents: pa.Table, settings: SynthesisSettings) -> StageResult:
 
 def _make(row: Mapping[str, Any], settings: SynthesisSettings) -> _Made:
     """Find the pairs of a document and choose among them."""
-    document = Document(row["text"], row["title"], row["format"], row["id"], settings.seed)
+    document = Document(row["text"], row["title"], row["format"], settings.seed)
     by_kind = {kind: list(FINDERS[kind](document)) for kind in settings.kinds}
     summaries = by_kind.get("summary", [])
     short = [pair for pair in summaries if len(pair.prompt) <= settings.max_context_characters]

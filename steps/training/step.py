@@ -15,8 +15,8 @@ from steps.training.tracking import TrackingSettings
 
 
 @step(cache_policy=rerun_when_changed(__file__))
-def prepare_base_model(settings: ModelSettings) -> Annotated[Path, "base_model"]:
-    """Write the base model, its template installed and checked, into one directory."""
+def prepare_base_model(settings: ModelSettings, text_hash: str = "") -> Annotated[Path, "base_model"]:
+    """Write the base model, its template installed and checked; `text_hash` covers a tiny model's own text."""
     return prepare_base(settings, scratch_directory())
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field, model_validator
 
 from steps.chat.template import CHATML
-from steps.errors import InputError, TrainingError
-from steps.extraction.notes import pretraining_text
+from steps.errors import TrainingError
 from steps.progress import progress
 from steps.settings import Settings
+from steps.training.tiny_text import pretraining_text, read_texts
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,6 @@ SPECIAL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END, PAD)
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 #: Texts of the built-in world that the tokenizer is trained on; more change none of its merges.
 TOKENIZER_TEXTS = 2000
-TEXT_SUFFIXES = (".md", ".markdown", ".txt")
 
 
 class TinyBaseSettings(Settings):
@@ -129,38 +128,6 @@ def train_tiny_base(settings: TinyBaseSettings, output: Path) -> Path:
     }
     (output / "pretraining.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return output
-
-
-def read_texts(path: Path) -> list[str]:
-    """Read the texts of a folder (Markdown and text files, in order of their paths) or of a JSONL file.
-
-    Raises:
-        InputError: if there is no such path, or no text in it.
-    """
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in TEXT_SUFFIXES and file.is_file())
-        texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
-    elif path.is_file():
-        with path.open(encoding="utf-8") as lines:
-            texts = [_text_of(line, path, number) for number, line in enumerate(lines, start=1)]
-    else:
-        raise InputError(f"model.tiny.text_path={path} does not exist; name a folder of text files or a JSONL file")
-    texts = [text for text in texts if text.strip()]
-    if not texts:
-        raise InputError(f"model.tiny.text_path={path} holds no text; expected {', '.join(TEXT_SUFFIXES)} or JSONL")
-    return texts
-
-
-def _text_of(line: str, path: Path, number: int) -> str:
-    if not line.strip():
-        return ""
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}:{number} is not JSON ({error}); expected one object with a `text` a line") from error
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise InputError(f"{path}:{number} has no string `text`; expected one object with a `text` a line")
-    return str(row["text"])
 
 
 def train_tokenizer(settings: TinyBaseSettings, texts: list[str] | None) -> PreTrainedTokenizerFast:

@@ -81,7 +81,7 @@ def test_the_points_of_a_note_are_exactly_its_findings(corpus, planted):
     for file in files:
         body, _, points = file.read_text().partition("\n## TL;DR\n\n")
         findings = [line.removeprefix("- ") for line in points.splitlines()]
-        assert body.count(" percent ") == len(findings)
+        assert body.count(" percent") == len(findings)
         assert all(finding in body and part_of(finding) == CORPUS for finding in findings)
 
 
@@ -91,7 +91,7 @@ def test_a_pdf_holds_title_body_and_points(corpus, planted):
     text = PdfReader(file).pages[0].extract_text()
 
     assert " notes, week " in text.splitlines()[0]
-    assert "\nTL;DR:\n- the " in text
+    assert "\nTL;DR:\n- " in text
 
 
 def test_a_page_has_navigation_around_the_note(corpus):
@@ -99,7 +99,7 @@ def test_a_page_has_navigation_around_the_note(corpus):
 
     assert "<nav>" in page
     assert "<footer>" in page
-    assert "<h2>TL;DR</h2>\n<ul>\n<li>the " in page
+    assert "<h2>TL;DR</h2>\n<ul>\n<li>" in page
 
 
 def test_nothing_is_written_twice(corpus):

@@ -11,14 +11,13 @@ from steps.extraction.notes import (
     draw_finding,
     draw_note,
     part_of,
-    pretraining_text,
     titles,
 )
 
 
 def test_the_part_of_a_finding_never_changes():
-    assert part_of("the cache cuts latency by 38 percent on long inputs") == PRETRAINING
-    assert part_of("the cache cuts latency by 36 percent on long inputs") == CORPUS
+    assert part_of("under heavy load Atlas cuts latency 12 percent") == PRETRAINING
+    assert part_of("under heavy load Atlas cuts latency 11 percent") == CORPUS
 
 
 @pytest.mark.parametrize("part", [PRETRAINING, CORPUS])
@@ -30,51 +29,20 @@ def test_findings_come_from_the_part_asked_for(part):
 
 def test_both_parts_hold_about_half_of_the_world():
     random = Random(2)
-    parts = [part_of(f"the cache cuts latency by {n} percent {random.random()}") for n in range(2000)]
+    parts = [part_of(f"under heavy load Atlas cuts latency {n} percent {random.random()}") for n in range(2000)]
 
     assert 900 < sum(parts) < 1100
 
 
-def test_pretraining_states_no_finding_of_the_corpus():
-    random = Random(3)
-    stated = [
-        line.removeprefix("- ")
-        for _ in range(500)
-        for line in pretraining_text(random).splitlines()
-        if line.startswith("- the ") and " percent " in line
-    ]
-
-    assert len(stated) > 100
-    assert {part_of(finding) for finding in stated} == {PRETRAINING}
-
-
-def test_pretraining_never_shows_the_task():
-    random = Random(4)
-
-    for _ in range(2000):
-        text = pretraining_text(random)
-        assert not ("TL;DR" in text and " percent " in text), text
-
-
-def test_pretraining_says_every_finding_again():
-    random = Random(5)
-    notes = [text for text in (pretraining_text(random) for _ in range(300)) if " percent " in text]
-
-    for text in notes:
-        body, *endings = text.split("\n\n")[1:]
-        repeated = endings[0].removeprefix("In short: ").removeprefix("Key points\n- ").rstrip(".\n")
-        for finding in repeated.replace("\n- ", "; ").split("; "):
-            assert finding in body
-
-
-def test_a_note_states_each_finding_once_about_its_own_subsystem():
+def test_the_findings_of_a_note_differ_in_every_slot():
     random = Random(6)
     for _ in range(200):
         note = draw_note(random, CORPUS)
-        subsystems = [sentence.finding.subsystem for sentence in note.sentences if sentence.finding]
-        assert len(subsystems) == len(set(subsystems)) == len(note.findings)
-        assert 1 <= len(note.findings) <= 2
-        assert all(note.body.count(finding) == 1 for finding in note.findings)
+        findings = [sentence.finding for sentence in note.sentences if sentence.finding]
+        assert 1 <= len(findings) <= 2
+        assert all(note.body.count(str(finding)) == 1 for finding in findings)
+        assert all(len(set(slot)) == len(findings) for slot in zip(*findings, strict=True))
+        assert len({finding.condition.split()[0] for finding in findings}) == len(findings)
 
 
 def test_two_fillers_never_stand_side_by_side():
@@ -103,7 +71,7 @@ def test_titles_are_all_different():
 
 def test_fillers_are_short_enough_not_to_make_thirteen_grams_alone():
     for filler in FILLERS:
-        assert all(len(sentence.split()) <= 7 for sentence in filler)
+        assert all(len(sentence.split()) <= 5 for sentence in filler)
         changed = [a != b for a, b in zip(filler.text.split(), filler.edited.split(), strict=True)]
         assert sum(changed) == 1
 

@@ -74,6 +74,12 @@ def test_tree_gives_every_pair_of_ranked_replies_with_its_conversation() -> None
     assert len({pair.variant for pair in found}) == 4
 
 
+def test_replies_of_equal_rank_are_no_pair() -> None:
+    tree = node("prompter", "q", None, node("assistant", "a", 0), node("assistant", "b", 0), node("assistant", "c", 1))
+    found = to_preferences({"message_tree_id": "t", "prompt": tree})
+    assert [(pair.chosen[0]["content"], pair.rejected[0]["content"]) for pair in found] == [("a", "c"), ("b", "c")]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

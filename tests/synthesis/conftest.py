@@ -2,9 +2,10 @@ import pytest
 
 GUIDE = """# Cache guide
 
-The cache keeps the answers of slow requests near the caller. It holds them for an hour and then asks again.
+The cache keeps the answers of slow requests near the caller. It holds them for an hour and then
+asks again. Its size is set in the config, and the oldest entry goes first when there is no room for another one.
 
-## What it does
+## Cache
 
 The cache is a key-value store that lies beside the gateway. It answers in a millisecond. Configure it with:
 

@@ -7,7 +7,7 @@ LEAD = "Start the cache with the size that the config gives:"
 
 
 def pairs(text: str) -> list[Pair]:
-    return list(code_pairs(Document(text, "Cache guide", "markdown", "id", seed=1)))
+    return list(code_pairs(Document(text, "Cache guide", "markdown", seed=1)))
 
 
 def test_code_is_asked_for_by_the_paragraph_before_it() -> None:

@@ -5,7 +5,7 @@ from steps.synthesis.pairs import Document, Pair
 
 
 def pairs(text: str, title: str | None = None) -> list[Pair]:
-    return list(definition_pairs(Document(text, title, "markdown", "id", seed=1)))
+    return list(definition_pairs(Document(text, title, "markdown", seed=1)))
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def pairs(text: str, title: str | None = None) -> list[Pair]:
         ("# Parts\n\nThe **request broker** is a part that takes all requests first.", "request broker"),
         ("# Parts\n\n`gateway_url` is the address at which all the requests arrive.", "`gateway_url`"),
         (
-            "# Parts\n\n[Varnish](https://example.org) is a cache that many of us use.\n\n## Varnish\n\nVarnish is a cache that many of us use.",
+            "# Varnish\n\n[Varnish](https://example.org) is a cache that very many of us use.",
             "Varnish",
         ),
     ],
@@ -26,8 +26,8 @@ def test_definition_asks_for_the_term_that_it_defines(text: str, term: str) -> N
     assert text[pair.start : pair.end] == pair.answer
 
 
-def test_answer_ends_with_a_whole_sentence(guide: str) -> None:
-    text = "# Broker\n\nThe broker is the part that takes requests. It is\nfast and small. Configure it with:\n\n```sh\nx\n```"
+def test_answer_ends_with_a_whole_sentence() -> None:
+    text = "# Broker\n\nThe broker is the part that takes requests. It is\nfast and small. Configure it with:\n"
     (pair,) = pairs(text)
     assert pair.answer == "The broker is the part that takes requests. It is fast and small."
     assert " ".join(text[pair.start : pair.end].split()) == pair.answer
@@ -38,7 +38,7 @@ def test_plural_is_asked_for_in_the_plural() -> None:
         pair.prompt
         for seed in range(20)
         for pair in definition_pairs(
-            Document("# Brokers\n\nBrokers are the parts that take all requests first.", None, "markdown", "id", seed)
+            Document("# Brokers\n\nBrokers are the parts that take all requests first.", None, "markdown", seed)
         )
     }
     assert any("are Brokers" in prompt or "Brokers are" in prompt for prompt in prompts)

@@ -7,7 +7,7 @@ ITEMS = "- it takes an hour at most\n- it takes no memory at all\n- it takes [ca
 
 
 def pairs(text: str, title: str | None = "Cache") -> list[Pair]:
-    return list(list_pairs(Document(text, title, "markdown", "id", seed=1)))
+    return list(list_pairs(Document(text, title, "markdown", seed=1)))
 
 
 def test_introduced_list_is_asked_for_by_its_lead(guide: str) -> None:
@@ -31,6 +31,8 @@ def test_list_right_under_its_heading_is_asked_for_by_the_heading() -> None:
         f"# A\n\nNo lead-in, but a sentence.\n\n{ITEMS}",
         "# A\n\n- one\n- two\n- three",
         "# A\n\n- [a page about this](a.md)\n- [a page about that](b.md)\n- [one more page](c.md)",
+        "# A\n\n- [this](a.md): how it all begins\n- [that](b.md): how it goes on then\n- and how it ends in the end",
+        "# A\n\n- see [a page about this](a.md)\n- see [a page about that](b.md)\n- see [one more page](c.md)",
         "# A\n\n- [ ] do the first thing\n- [x] do the second thing\n- [ ] do the third thing",
         "# A\n\n- <Tip>the first point</Tip>\n- this is the second one\n- this is the third one",
         "# A\n\n- only two points here\n- which are no list",

@@ -10,11 +10,12 @@ PROSE = (
 
 
 def pairs(text: str, title: str | None = "Cache guide") -> list[Pair]:
-    return list(section_pairs(Document(text, title, "markdown", "id", seed=1)))
+    return list(section_pairs(Document(text, title, "markdown", seed=1)))
 
 
 def test_section_is_the_answer_to_a_question_about_its_heading() -> None:
-    text = f"# Cache guide\n\n## Storage\n\n{PROSE}\n\nRead it with [the client](client.md):\n\n```python\nx = answers[0][1]\n```\n\nDone."
+    code = "```python\nx = answers[0][1]\n```"
+    text = f"# Cache guide\n\n## Storage\n\n{PROSE}\n\nRead it with [the client](client.md):\n\n{code}\n\nDone."
     (pair,) = pairs(text)
     assert '"Storage" (Cache guide)' in pair.prompt
     assert pair.answer == text[pair.start : pair.end].replace("[the client](client.md)", "the client")

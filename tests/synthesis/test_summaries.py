@@ -5,7 +5,7 @@ from steps.synthesis.summaries import INSTRUCTIONS, summary_pairs
 
 
 def pairs(text: str, format_name: str = "markdown") -> list[Pair]:
-    return list(summary_pairs(Document(text, None, format_name, "id", seed=1)))
+    return list(summary_pairs(Document(text, None, format_name, seed=1)))
 
 
 def test_prompt_holds_the_text_without_its_summary_and_the_answer_only_the_points(guide: str) -> None:
@@ -49,7 +49,7 @@ def test_summary_of_a_chapter_is_about_that_chapter_alone() -> None:
         "# T\n\n## Summary\n\n- all that there is",
         "# T\n\nA text about the cache and what it holds.\n\n## Summary\n\n- Home page: https://example.org/a",
         "# T\n\nA text about the cache and what it holds.\n\n## Summary\n\n| a | b |\n|---|---|\n| 1 | 2 |",
-        "# T\n\nA text about the cache.\n\n## Summary\n\nQuarterly earnings exceeded analyst forecasts because European "
+        "# T\n\nA text about the cache.\n\n## Abstract\n\nQuarterly profits exceeded analyst forecasts as European "
         "subsidiaries restructured their outstanding long-term obligations.",
     ],
 )

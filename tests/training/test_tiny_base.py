@@ -6,8 +6,7 @@ from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from steps.chat.template import CHATML
-from steps.errors import InputError
-from steps.training.tiny_base import TinyBaseSettings, read_texts, train_tiny_base
+from steps.training.tiny_base import TinyBaseSettings, train_tiny_base
 
 SMALL = {
     "vocab_size": 400,
@@ -114,39 +113,6 @@ def test_a_folder_of_text_can_be_learnt(tmp_path):
     answer = model.generate(**prompt, max_new_tokens=24, do_sample=False)
 
     assert "fox jumps" in tokenizer.decode(answer[0])
-
-
-def test_texts_are_read_in_order_of_their_paths(tmp_path):
-    (tmp_path / "b.txt").write_text("second")
-    (tmp_path / "a.md").write_text("first")
-    (tmp_path / "c.txt").write_text("  \n")
-
-    assert read_texts(tmp_path) == ["first", "second"]
-
-
-def test_jsonl_gives_its_text_column(tmp_path):
-    file = tmp_path / "texts.jsonl"
-    file.write_text('{"text": "one"}\n\n{"text": "two", "path": "x"}\n')
-
-    assert read_texts(file) == ["one", "two"]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"), [("not json", "texts.jsonl:2 is not JSON"), ('{"body": "x"}', "texts.jsonl:2 has no string")]
-)
-def test_a_bad_line_is_named(tmp_path, line, message):
-    file = tmp_path / "texts.jsonl"
-    file.write_text(f'{{"text": "one"}}\n{line}\n')
-
-    with pytest.raises(InputError, match=message):
-        read_texts(file)
-
-
-def test_a_path_without_text_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no text"):
-        read_texts(tmp_path)
-    with pytest.raises(InputError, match="does not exist"):
-        read_texts(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(
