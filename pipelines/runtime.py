@@ -36,10 +36,13 @@ def prepare_environment() -> None:
         os.environ.setdefault(key, value)
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    if not (ROOT / ".zen").is_dir():
+    # A new database announces its defaults as warnings.
+    logging.getLogger("zenml.zen_stores.base_zen_store").setLevel(logging.ERROR)
+    repository = Path(os.environ["ZENML_REPOSITORY_PATH"])
+    if not (repository / ".zen").is_dir():
         from zenml.client import Client
 
-        Client.initialize(root=ROOT)
+        Client.initialize(root=repository)
 
 
 class StepNarrator(logging.Handler):

@@ -29,7 +29,11 @@ LEDGERS = (
 
 
 def trace_row(row_id: str, name: str | None) -> dict[str, Any]:
-    """Look a row or document up in the latest version of model `name` (or of every model), by id or unique prefix.
+    """Look a row or document up in the newest curated version of a model (of every model when `name` is None).
+
+    Args:
+        row_id: Its id, or a prefix that no other id has.
+        name: Model name.
 
     Raises:
         InputError: if no version knows it, or the prefix fits several rows.
@@ -45,8 +49,18 @@ def trace_row(row_id: str, name: str | None) -> dict[str, Any]:
 def _versions(name: str | None) -> list[ModelVersionResponse]:
     from zenml.client import Client
 
-    names = [name] if name else [model.name for model in Client().list_models(size=200).items]
-    return [find_version(each, "latest") for each in names]
+    client = Client()
+    names = [name] if name else [model.name for model in client.list_models(size=200).items]
+    return [_newest_curated(each) for each in names]
+
+
+def _newest_curated(name: str) -> ModelVersionResponse:
+    """Return the newest version that has a data set; a run that failed on the way leaves one without."""
+    from zenml.client import Client
+
+    latest = find_version(name, "latest")
+    versions = Client().list_model_versions(model=name, sort_by="desc:number", size=50, hydrate=True).items
+    return next((version for version in versions if version.get_artifact("sft_dataset") is not None), latest)
 
 
 def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | None:

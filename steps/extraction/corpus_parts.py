@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.extraction import planted
 from steps.extraction.note_files import WRITERS
-from steps.extraction.notes import CORPUS, Note, bullets, draw_note, titles
+from steps.extraction.notes import CORPUS, Note, bullets, draw_finding, draw_note, titles
 from steps.extraction.planted import Planted
 
 if TYPE_CHECKING:
@@ -158,10 +158,8 @@ class CorpusWriter:
             chosen = rejected = tldr(note.findings)
             if row in undecided:
                 self._plant("undecided", "reviews.jsonl", "preferences", "chosen_equals_rejected", row=row)
-            elif random.random() < 0.6:
-                rejected = chatty(random, chosen)
             else:
-                rejected = tldr(planted.with_wrong_fact(random, note))
+                rejected = _worse(random, note)
             rows.append({"prompt": _prompt(random, note), "chosen": chosen, "rejected": rejected})
         self._write_rows("reviews.jsonl", rows)
 
@@ -177,6 +175,21 @@ class CorpusWriter:
     def _write_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (self.folder / name).write_text("".join(lines), encoding="utf-8")
+
+
+def _worse(random: Random, note: Note) -> str:
+    """Return an answer that people turn down: chatty (half of them), wrong in a fact, or with a bullet too few or many.
+
+    Without the last sort, brevity would be all that is preferred, and the second finding of a note would be left out.
+    """
+    kind = random.random()
+    if kind < 0.5:
+        return chatty(random, tldr(note.findings))
+    if kind < 0.75:
+        return tldr(planted.with_wrong_fact(random, note))
+    if len(note.findings) > 1:
+        return tldr([random.choice(note.findings)])
+    return tldr([*note.findings, str(draw_finding(random, CORPUS))])
 
 
 def _stem(note: Note) -> str:

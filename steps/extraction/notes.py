@@ -1,7 +1,7 @@
 """A small world of engineering notes: every sentence of it is generated, so that its facts are known exactly.
 
-A note has a title, one or two findings ("under heavy load Atlas cuts latency 35 percent") and one or two filler
-sentences. The space of findings is parted by a stable hash: the tiny base model is pre-trained on findings of one
+A note has a title, one or two findings ("the cache now cuts its latency by 35 percent on long inputs") and one or two
+fillers. The space of findings is parted by a stable hash: the tiny base model is pre-trained on findings of one
 part only (`PRETRAINING`), the sample corpus states findings of the other (`CORPUS`). A fact of a test document is
 therefore new to the base model by construction, and can only be right in an answer if it was read in the prompt.
 
@@ -20,30 +20,29 @@ PRETRAINING = 0
 CORPUS = 1
 PARTS = (PRETRAINING, CORPUS)
 
-_SYSTEMS = """
-Atlas Bolt Comet Delta Ember Falcon Granite Harbor Iris Jade Kite Lotus Maple Nova Onyx Pixel Quartz Raven Sable
-Tango Umber Vega Willow Xenon Yarrow Zephyr Cobalt Drift
+_SUBSYSTEMS = """
+cache index queue router parser loader ranker gateway scheduler sampler planner encoder decoder crawler broker
+proxy mapper merger monitor buffer filter archive balancer tracer worker mirror reader writer
 """
-SYSTEMS = tuple(_SYSTEMS.split())
+SUBSYSTEMS = tuple(_SUBSYSTEMS.split())
 VERBS = ("cuts", "raises", "lowers", "lifts", "trims", "boosts")
 _METRICS = """
 latency recall throughput memory cost accuracy errors traffic precision coverage jitter retries
 """
 METRICS = tuple(_METRICS.split())
-PERCENTAGES = range(11, 99)
+PERCENTAGES = range(10, 100, 5)
+#: Each is told by its first word.
 CONDITIONS = (
     "on long inputs",
-    "on small batches",
-    "on slow links",
     "under heavy load",
-    "under light load",
     "with cold caches",
-    "with warm caches",
     "for short queries",
-    "for large files",
     "in nightly runs",
     "at peak hours",
     "after every restart",
+    "across slow links",
+    "over small batches",
+    "during large builds",
 )
 _TOPICS = """
 Storage Serving Search Training Release Billing Network Mobile Security Metrics Backup Ingest Alerts Support
@@ -62,8 +61,9 @@ class Filler(NamedTuple):
     edited: str
 
 
-#: At most five words each. A filler, a lead and a condition then span fewer than thirteen words, so that two notes
-#: share a 13-gram only if they share a good part of a fact: decontamination must not mistake boilerplate for a leak.
+#: At most five words each. A filler with its neighbours' boilerplate (a lead and "the", or "percent" and a condition)
+#: then spans fewer than thirteen words, so that two notes share a 13-gram only if they share a part of a fact:
+#: decontamination must not mistake boilerplate for a leak.
 FILLERS = (
     Filler("The team met on Tuesday.", "On Tuesday the team met.", "The team met on Monday."),
     Filler("The work goes on.", "Work is going on.", "The test goes on."),
@@ -81,21 +81,24 @@ FILLERS = (
 
 
 class Finding(NamedTuple):
-    """One fact: five slots and the sentence that they fill."""
+    """One fact: five slots and the sentence that they fill.
 
-    condition: str
-    system: str
+    A fixed word stands before each slot ("the", "now", "its", "by", "percent"): to look up what followed such a word
+    is what a small model learns first, long before it can copy at large.
+    """
+
+    subsystem: str
     verb: str
     metric: str
     percentage: int
+    condition: str
 
     def __str__(self) -> str:
-        return f"{self.condition} {self.system} {self.verb} {self.metric} {self.percentage} percent"
+        return f"the {self.subsystem} now {self.verb} its {self.metric} by {self.percentage} percent {self.condition}"
 
     def differs_from(self, other: Finding) -> bool:
-        """Return whether no slot, nor the first word of the condition, is the other's."""
-        same = [ours == theirs for ours, theirs in zip(self, other, strict=True)]
-        return not any(same) and self.condition.split()[0] != other.condition.split()[0]
+        """Return whether no slot is the other's."""
+        return not any(ours == theirs for ours, theirs in zip(self, other, strict=True))
 
 
 class Sentence(NamedTuple):
@@ -131,7 +134,7 @@ class Note(NamedTuple):
 def part_of(finding: str) -> int:
     """Return the part of the world that a finding belongs to; the same on every machine and for every seed.
 
-    >>> part_of("under heavy load Atlas cuts latency 35 percent") in PARTS
+    >>> part_of("the cache now cuts its latency by 35 percent on long inputs") in PARTS
     True
     """
     return hashlib.sha256(finding.encode()).digest()[0] % len(PARTS)
@@ -146,11 +149,11 @@ def draw_finding(random: Random, part: int) -> Finding:
     """Draw a finding of one part of the world (about every second draw belongs to it)."""
     while True:
         finding = Finding(
-            random.choice(CONDITIONS),
-            random.choice(SYSTEMS),
+            random.choice(SUBSYSTEMS),
             random.choice(VERBS),
             random.choice(METRICS),
             random.choice(PERCENTAGES),
+            random.choice(CONDITIONS),
         )
         if part_of(str(finding)) == part:
             return finding
@@ -159,8 +162,8 @@ def draw_finding(random: Random, part: int) -> Finding:
 def draw_note(random: Random, part: int, title: str | None = None, n_findings: int | None = None) -> Note:
     """Draw a note of one or two findings, with one or two fillers between them.
 
-    The findings of a note differ in every slot: each word then says which one follows it, which is the simplest kind
-    of copying and learnt first. Two fillers never stand side by side: pairs of them would recur in many notes.
+    The findings of a note differ in every slot, so that a mixed-up answer is always a wrong one. Two fillers never
+    stand side by side: pairs of them would recur in many notes.
     """
     if n_findings is None:
         n_findings = random.choice((1, 2))

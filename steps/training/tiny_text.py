@@ -13,18 +13,7 @@ from pathlib import Path
 from random import Random
 
 from steps.errors import InputError
-from steps.extraction.notes import (
-    CONDITIONS,
-    FILLERS,
-    METRICS,
-    PERCENTAGES,
-    PRETRAINING,
-    SYSTEMS,
-    VERBS,
-    Note,
-    bullets,
-    draw_note,
-)
+from steps.extraction.notes import FILLERS, PRETRAINING, Note, bullets, draw_note
 
 TEXT_SUFFIXES = (".md", ".markdown", ".txt")
 HEADINGS = ("# Notes", "# This week", "## Summary", "## TL;DR", "## Next steps")
@@ -35,25 +24,20 @@ REQUESTS = (
     "Can you sum up the following in a few bullets?",
     "Summarize it as markdown.",
 )
-#: Every word that a finding may hold, but for its number.
-WORDS = sorted({*SYSTEMS, *VERBS, *METRICS, *" ".join(CONDITIONS).split()})
 
 
 def pretraining_text(random: Random) -> str:
     """Write one text for the tiny base model.
 
-    Of a hundred texts, 30 are lists of words read out and read back (every word of the second reading is a lesson in
-    copying, so that this comes within minutes), 8 are short lists under a heading, 17 are small talk, and 45 are notes
-    that say their findings again under another heading than the task's.
+    Of a hundred texts, 8 are lists under a heading, 17 are small talk, and 75 are notes that say their findings again
+    in another form than the task's.
     """
     kind = random.random()
-    if kind < 0.3:
-        return _read_back(random)
-    if kind < 0.38:
+    if kind < 0.08:
         fillers = random.sample(FILLERS, random.randint(1, 3))
         return f"{random.choice(HEADINGS)}\n{bullets([filler.text for filler in fillers])}\n"
     note = draw_note(random, PRETRAINING)
-    if kind < 0.55:
+    if kind < 0.25:
         return _small_talk(random, note)
     mark = random.choice(("", "# "))
     short = f"In short: {'; '.join(note.findings)}."
@@ -62,22 +46,12 @@ def pretraining_text(random: Random) -> str:
     return "\n\n".join((f"{mark}{note.title}", note.body, *endings)) + "\n"
 
 
-def _read_back(random: Random) -> str:
-    words = random.sample(WORDS, random.randint(6, 16))
-    numbers = random.sample(PERCENTAGES, 4)
-    line = " ".join(random.sample([*words, *map(str, numbers)], len(words)))
-    again = random.choice(("Read back", "Once more", "Again"))
-    return f"List\n- {line}\n{again}\n- {line}\n"
-
-
 def _small_talk(random: Random, note: Note) -> str:
     """Write one turn of chat that is not about summaries of notes: pleasantries, or a sentence to say again."""
     sentence = str(random.choice(note.sentences))
-    title = f"# {note.title}\n\n{note.body}"
     questions = (
         (f"Repeat the sentence.\n\n{sentence}", sentence),
-        (f"Repeat the note.\n\n{note.body}", note.body),
-        (f"Which notes are these?\n\n{title}", f"{note.title}."),
+        (f"Which notes are these?\n\n# {note.title}\n\n{sentence}", f"{note.title}."),
         (f"Write this as a markdown list.\n\n{sentence}", bullets([sentence])),
         ("Is the plan ready?", "Sure! The plan is ready. I hope this helps."),
         (random.choice(REQUESTS), "Of course, happy to help! Please send me the text."),

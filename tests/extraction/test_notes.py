@@ -16,8 +16,8 @@ from steps.extraction.notes import (
 
 
 def test_the_part_of_a_finding_never_changes():
-    assert part_of("under heavy load Atlas cuts latency 12 percent") == PRETRAINING
-    assert part_of("under heavy load Atlas cuts latency 11 percent") == CORPUS
+    assert part_of("the cache now cuts its latency by 13 percent on long inputs") == PRETRAINING
+    assert part_of("the cache now cuts its latency by 10 percent on long inputs") == CORPUS
 
 
 @pytest.mark.parametrize("part", [PRETRAINING, CORPUS])
@@ -29,7 +29,7 @@ def test_findings_come_from_the_part_asked_for(part):
 
 def test_both_parts_hold_about_half_of_the_world():
     random = Random(2)
-    parts = [part_of(f"under heavy load Atlas cuts latency {n} percent {random.random()}") for n in range(2000)]
+    parts = [part_of(f"the cache now cuts its latency by {n} percent {random.random()}") for n in range(2000)]
 
     assert 900 < sum(parts) < 1100
 
@@ -42,7 +42,6 @@ def test_the_findings_of_a_note_differ_in_every_slot():
         assert 1 <= len(findings) <= 2
         assert all(note.body.count(str(finding)) == 1 for finding in findings)
         assert all(len(set(slot)) == len(findings) for slot in zip(*findings, strict=True))
-        assert len({finding.condition.split()[0] for finding in findings}) == len(findings)
 
 
 def test_two_fillers_never_stand_side_by_side():

@@ -13,7 +13,7 @@ def test_pretraining_states_no_finding_of_the_corpus():
         line.removeprefix("- ")
         for _ in range(500)
         for line in pretraining_text(random).splitlines()
-        if line.startswith("- ") and line.endswith(" percent")
+        if line.startswith("- the ") and " percent " in line
     ]
 
     assert len(stated) > 100
@@ -25,13 +25,13 @@ def test_pretraining_never_shows_the_task():
 
     for _ in range(2000):
         text = pretraining_text(random)
-        assert not ("TL;DR" in text and " percent" in text), text
+        assert not ("TL;DR" in text and " percent " in text), text
 
 
 def test_pretraining_says_every_finding_again():
     random = Random(5)
     drawn = (pretraining_text(random) for _ in range(300))
-    notes = [text for text in drawn if " percent" in text and not text.startswith("<|im_start|>")]
+    notes = [text for text in drawn if " percent " in text and not text.startswith("<|im_start|>")]
 
     for text in notes:
         body, *endings = text.split("\n\n")[1:]

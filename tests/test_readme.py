@@ -1,0 +1,63 @@
+"""Every command in the README is run: `tunesmith` ones on the small run, `make` ones as far as make itself checks."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipelines.cli import main
+from pipelines.config import load_config
+from tests.pipelines.conftest import in_workspace, small_run, workspace  # noqa: F401  (fixtures)
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```(?:bash|console|sh)\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith(("#", " "))
+]
+
+
+def commands_of(program: str) -> list[str]:
+    return [command for command in COMMANDS if shlex.split(command)[0] == program]
+
+
+def test_the_readme_names_only_programs_that_are_tested_here():
+    assert {shlex.split(command)[0] for command in COMMANDS} == {"make", "tunesmith"}
+    assert "make quickstart" in COMMANDS
+    assert "make test" in COMMANDS
+
+
+@pytest.mark.parametrize("command", commands_of("make"))
+def test_make_knows_the_target(command):
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", commands_of("tunesmith"))
+def test_the_command_does_what_it_says(command, small_run, in_workspace):  # noqa: F811
+    """The config becomes the small one, its folders those of the test; the rest of the line runs as it stands."""
+    kept = small_run.summary["steps"]
+    assert kept
+    latest = small_run.folder / "release"
+    row_id = small_run.summary["artifacts"] and _a_row_id(small_run)
+    words = []
+    for word in shlex.split(command)[1:]:
+        if word.startswith("configs/"):
+            load_config(ROOT / word)
+            word = "small.yaml"
+        word = word.replace("outputs/latest/release", str(latest)).replace("ROW_ID", row_id)
+        words.append(re.sub(r"^(sources\.0\.path)=.*", r"\1=data/small/notes", word))
+    result = CliRunner().invoke(main, words, input="\n")
+    assert result.exit_code == 0, result.output
+
+
+def _a_row_id(run) -> str:
+    from zenml.client import Client
+
+    steps = Client().get_pipeline_run(run.summary["run_id"]).steps
+    return steps["extract_documents"].outputs["documents"][0].load()["id"][0].as_py()
