@@ -50,6 +50,9 @@ EXAMPLES = pa.schema(
     ]
 )
 
+#: What filtering adds: the tokens of the messages, by the base model's tokenizer, without the chat template's own.
+FILTERED = pa.schema([*EXAMPLES, pa.field("n_tokens", pa.int64())])
+
 #: What judging adds. `score` is null exactly when `unscored_reason` is not.
 JUDGEMENT = pa.schema(
     [
@@ -61,7 +64,7 @@ JUDGEMENT = pa.schema(
         pa.field("cost_usd", pa.float64()),
     ]
 )
-SCORED = pa.schema([*EXAMPLES, *JUDGEMENT])
+SCORED = pa.schema([*FILTERED, *JUDGEMENT])
 
 SPLITS = ("train", "validation", "test")
 SFT = pa.schema([*SCORED, pa.field("split", pa.string(), nullable=False)])

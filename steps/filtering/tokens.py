@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from steps.errors import InputError
 from steps.filtering.length import TokenCounter
 
@@ -33,3 +35,11 @@ def token_counter(base_model: Path) -> TokenCounter:
         return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     return count_tokens
+
+
+def with_token_counts(examples: pa.Table, count_tokens: TokenCounter) -> pa.Table:
+    """Return the table with the column `n_tokens` (int64): the tokens of each row's messages together."""
+    messages = examples["messages"].to_pylist()
+    counts = iter(count_tokens([message["content"] for row in messages for message in row]))
+    n_tokens = [sum(next(counts) for _ in row) for row in messages]
+    return examples.append_column("n_tokens", pa.array(n_tokens, pa.int64()))

@@ -74,6 +74,25 @@ def publish(
     return Published(path, (path / "README.md").read_text(encoding="utf-8"), pushed)
 
 
+def lineage_of(release: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a registered model version says of itself: base, template, files, evidence, the version it beat."""
+    manifest = _manifest(release)
+    difference = verdict["difference"] or {}
+    return {
+        "base_model": manifest["base"],
+        "kind": manifest["kind"],
+        "template_sha256": manifest["template"]["sha256"],
+        "model_sha256": verdict["model_sha256"],
+        "verdict": verdict["decision"],
+        "metric": verdict["metric"],
+        "improvement": difference.get("mean", 0.0),
+        "improvement_low": difference.get("low", 0.0),
+        "improvement_high": difference.get("high", 0.0),
+        "n_test_rows": verdict["n"],
+        "champion_before": verdict["champion_version"],
+    }
+
+
 def _manifest(model: Path) -> dict[str, Any]:
     file = model / MANIFEST
     if not file.is_file():

@@ -8,7 +8,7 @@ from zenml.enums import ModelStages
 
 from steps.artifacts import scratch_directory
 from steps.caching import rerun_when_changed
-from steps.registry.publish import publish
+from steps.registry.publish import lineage_of, publish
 from steps.registry.release import ReleaseSettings
 
 
@@ -42,8 +42,9 @@ def release_model(
     log_metadata({"candidate": verdict["decision"] != "promote"}, artifact_name="release", infer_artifact=True)
     if published.pushed is not None:
         log_metadata({"hub": published.pushed._asdict()}, artifact_name="release", infer_artifact=True)
-    if verdict["decision"] == "promote" and run.model_version is not None:
+    if run.model_version is not None:
         model_version = get_step_context().model
-        model_version.log_metadata({"champion_before": verdict["champion_version"]})
-        model_version.set_stage(ModelStages.PRODUCTION, force=True)
+        model_version.log_metadata(lineage_of(published.path, verdict))
+        if verdict["decision"] == "promote":
+            model_version.set_stage(ModelStages.PRODUCTION, force=True)
     return published.path, published.card

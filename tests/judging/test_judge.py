@@ -9,7 +9,7 @@ from steps.errors import DropLimitError
 from steps.judging.defect_score import DefectSettings
 from steps.judging.judge import JudgingSettings, judge_rows
 from steps.ledger import reasons
-from steps.rows import EXAMPLES, SCORED, table
+from steps.rows import EXAMPLES, JUDGEMENT, table
 from tests.judging.conftest import example
 
 DEFECT = {"judge": "defect", "defect": DefectSettings(embedder=None)}
@@ -24,7 +24,7 @@ def scores_by_length(messages):
 
 def test_all_rows_get_the_judgement_columns_and_a_score_or_a_reason(examples):
     result = judge_rows(examples, JudgingSettings(**DEFECT))
-    assert result.kept.schema.equals(SCORED)
+    assert result.kept.schema.equals(pa.schema([*EXAMPLES, *JUDGEMENT]))
     assert result.kept["id"].to_pylist() == examples["id"].to_pylist()
     has_score, has_reason = pc.is_valid(result.kept["score"]), pc.is_valid(result.kept["unscored_reason"])
     assert pc.all(pc.xor(has_score, has_reason)).as_py()

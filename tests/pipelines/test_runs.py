@@ -54,12 +54,27 @@ def test_the_better_model_is_promoted_released_and_in_production(small_run):
     assert summary["models"]["sft"]["metrics"]["loss"]["mean"] < summary["models"]["base"]["metrics"]["loss"]["mean"]
     production = Client().get_model_version("small", ModelStages.PRODUCTION)
     assert production.name == summary["model_version"]
+    assert production.run_metadata["model_sha256"] == summary["verdict"]["model_sha256"]
+    assert production.run_metadata["champion_before"] == ""
     release = small_run.folder / "release"
     assert {"model.safetensors", "chat_template.jinja", "README.md", "tokenizer.json"} <= {
         path.name for path in release.iterdir()
     }
     assert (release / "adapter" / "adapter_model.safetensors").is_file()
     assert behaviour_hash(release) == summary["verdict"]["model_sha256"]
+
+
+def test_data_artifacts_carry_their_counts_and_hashes(small_run):
+    steps = Client().get_pipeline_run(small_run.summary["run_id"]).steps
+    dataset = steps["decontaminate_dataset"].outputs["sft_dataset"][0]
+    table = dataset.load()
+    assert dataset.run_metadata["n_rows"] == table.num_rows
+    assert dataset.run_metadata["n_tokens"] == sum(table["n_tokens"].to_pylist()) > 0
+    assert dataset.run_metadata["splits"] == small_run.summary["splits"]
+    assert dataset.run_metadata["content_sha256"] == dataset.content_hash
+    ledger = steps["filter_examples"].outputs["filter_ledger"][0]
+    assert ledger.run_metadata["n_in"] == ledger.run_metadata["n_kept"] + ledger.run_metadata["n_dropped"]
+    assert [page.uri.endswith("preview.html") for page in ledger.visualizations] == [True]
 
 
 def test_the_report_and_the_summary_say_the_same(small_run):
