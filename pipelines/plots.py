@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SIZE_INCHES = (5.2, 2.6)
-COLOURS = ("#2563a8", "#c2571a", "#3c8a4e", "#7a4fa3", "#8a6d1f")
+#: A model has the same colour in every plot.
+COLOURS = {
+    "base": "#8795a5",
+    "base_few_shot": "#c3ccd6",
+    "sft": "#2563a8",
+    "dpo": "#3c8a4e",
+    "champion": "#c2571a",
+}
 
 
 def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
@@ -31,7 +38,7 @@ def metric_bars(names: Sequence[str], intervals: Sequence[tuple[float, float, fl
     """Plot one bar per model with its confidence interval; `intervals` holds (mean, low, high)."""
     figure, axes = _figure()
     for i, (mean, low, high) in enumerate(intervals):
-        axes.bar(i, mean, width=0.6, color=COLOURS[i % len(COLOURS)])
+        axes.bar(i, mean, width=0.6, color=COLOURS[names[i]])
         axes.plot([i, i], [low, high], color="#1d2733", linewidth=1.5)
     axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_title(title, fontsize=10, loc="left")
