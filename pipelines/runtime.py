@@ -43,6 +43,18 @@ def prepare_environment() -> None:
         from zenml.client import Client
 
         Client.initialize(root=repository)
+    _skip_integrations()
+
+
+def _skip_integrations() -> None:
+    """Keep ZenML from activating every installed integration when it compiles a pipeline.
+
+    That imports torch and scikit-learn (seconds, also for a cached run) to register materializers that pickle. Ours
+    are named by every step, and the components of a stack are still loaded on demand.
+    """
+    from zenml.integrations.registry import integration_registry
+
+    integration_registry.activate_integrations = lambda: None
 
 
 class StepNarrator(logging.Handler):
