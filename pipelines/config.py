@@ -79,7 +79,8 @@ class RunConfig(Settings):
     output_dir: str = "outputs"
     """Folder for reports and releases, relative to the working directory."""
     inputs: str = "latest"
-    """Model version (name or number) whose artifacts `finetune`, `evaluate` and `release` start from."""
+    """Model version (name, number or stage) whose artifacts `finetune`, `evaluate` and `release` start from; `latest`
+    is the newest that has them."""
     corpus: CorpusSettings | None = None
     """The embedded sample corpus, written before the run if it is not there."""
     sources: tuple[Annotated[Source, Field(discriminator="type")], ...] = ()

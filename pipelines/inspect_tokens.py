@@ -22,7 +22,7 @@ def tokens_of_row(config_path: Path, row: int) -> str:
     from pipelines.versions import artifact_of, find_version
     from steps.rows import rows_of_split
 
-    version = find_version(config.name, config.inputs)
+    version = find_version(config.name, config.inputs, ("sft_dataset", "base_model"))
     rows = rows_of_split(artifact_of(version, "sft_dataset").load(), "train")
     if not 0 <= row < rows.num_rows:
         raise InputError(

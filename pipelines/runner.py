@@ -111,8 +111,8 @@ def _arguments(config: RunConfig) -> tuple[str, dict[str, Any]]:
     """Return the model version that the run works on, and the arguments of its pipeline."""
     arguments: dict[str, Any] = {}
     if config.pipeline in INPUTS:
-        version = find_version(config.name, config.inputs)
         required, optional = INPUTS[config.pipeline]
+        version = find_version(config.name, config.inputs, required)
         arguments["inputs"] = artifact_ids(version, *required, optional=optional)
         name = version.name
     else:

@@ -51,16 +51,7 @@ def _versions(name: str | None) -> list[ModelVersionResponse]:
 
     client = Client()
     names = [name] if name else [model.name for model in client.list_models(size=200).items]
-    return [_newest_curated(each) for each in names]
-
-
-def _newest_curated(name: str) -> ModelVersionResponse:
-    """Return the newest version that has a data set; a run that failed on the way leaves one without."""
-    from zenml.client import Client
-
-    latest = find_version(name, "latest")
-    versions = Client().list_model_versions(model=name, sort_by="desc:number", size=50, hydrate=True).items
-    return next((version for version in versions if version.get_artifact("sft_dataset") is not None), latest)
+    return [find_version(each, "latest", ("sft_dataset",)) for each in names]
 
 
 def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | None:

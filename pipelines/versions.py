@@ -37,8 +37,11 @@ def version_name(config: RunConfig, sources_hash: str) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
 
 
-def find_version(name: str, reference: str) -> ModelVersionResponse:
+def find_version(name: str, reference: str, having: tuple[str, ...] = ()) -> ModelVersionResponse:
     """Return a version of the model `name`, by version name, number, stage or `latest`.
+
+    `latest` is the newest version that has all artifacts of `having`: a run that failed on the way leaves a version
+    without them. If none has them all, it is the newest.
 
     Raises:
         InputError: if there is none.
@@ -46,6 +49,11 @@ def find_version(name: str, reference: str) -> ModelVersionResponse:
     from zenml.client import Client
     from zenml.enums import ModelStages
 
+    if reference == "latest" and having:
+        latest = find_version(name, "latest")
+        versions = Client().list_model_versions(model=name, sort_by="desc:number", size=50, hydrate=True).items
+        complete = (found for found in versions if all(found.get_artifact(each) is not None for each in having))
+        return next(complete, latest)
     lookup: Any = int(reference) if reference.isdigit() and len(reference) < 8 else reference
     if reference in {stage.value for stage in ModelStages}:
         lookup = ModelStages(reference)
