@@ -141,8 +141,12 @@ def _with_ledger_saved(error: DropLimitError, folder: Path) -> DropLimitError:
 
 
 def _refusal(summary: dict[str, Any], folder: Path) -> GateRefusedError | None:
+    """Return why the candidate was refused; a candidate that *is* the model in production asks for nothing."""
     verdict = summary.get("verdict")
     if verdict is None or verdict["decision"] == "promote":
+        return None
+    champion = summary["models"].get("champion")
+    if champion is not None and champion["model_sha256"] == verdict["model_sha256"]:
         return None
     return GateRefusedError(
         f"{verdict['decision']}: {verdict['reason']} The model stays a candidate; the evidence stands in "
