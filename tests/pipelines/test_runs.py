@@ -12,6 +12,7 @@ from zenml.enums import ModelStages
 
 from pipelines.cli import main
 from pipelines.runner import run_config
+from pipelines.tracing import LEDGERS
 from steps.evaluation.rows import behaviour_hash
 
 pytestmark = pytest.mark.integration
@@ -19,18 +20,7 @@ pytestmark = pytest.mark.integration
 
 def test_the_books_of_every_stage_balance_and_chain(small_run):
     stages = {stage["stage"]: stage for stage in small_run.summary["stages"]}
-    assert list(stages) == [
-        "extract",
-        "synthesise",
-        "filter",
-        "dedup_exact",
-        "dedup_minhash",
-        "dedup_semantic",
-        "judge",
-        "split",
-        "decontaminate",
-        "preferences",
-    ]
+    assert list(stages) == list(LEDGERS)
     for stage in stages.values():
         assert stage["n_in"] == stage["n_kept"] + stage["n_dropped"]
         assert sum(stage["reasons"].values()) == stage["n_dropped"]
