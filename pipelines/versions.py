@@ -32,9 +32,12 @@ def code_hash() -> str:
 
 
 def version_name(config: RunConfig, sources_hash: str) -> str:
-    """Return the 12 hexadecimal digits that name the model version of this run."""
+    """Return the name of the model version of this run: `v` and 12 hexadecimal digits.
+
+    The letter matters: ZenML takes a name of digits alone, as one hash in 300 is, for a version number.
+    """
     parts = (config.settings_hash, sources_hash, code_hash())
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+    return "v" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
 
 
 def find_version(name: str, reference: str, having: tuple[str, ...] = ()) -> ModelVersionResponse:
@@ -54,7 +57,7 @@ def find_version(name: str, reference: str, having: tuple[str, ...] = ()) -> Mod
         versions = Client().list_model_versions(model=name, sort_by="desc:number", size=50, hydrate=True).items
         complete = (found for found in versions if all(found.get_artifact(each) is not None for each in having))
         return next(complete, latest)
-    lookup: Any = int(reference) if reference.isdigit() and len(reference) < 8 else reference
+    lookup: Any = int(reference) if reference.isdigit() else reference
     if reference in {stage.value for stage in ModelStages}:
         lookup = ModelStages(reference)
     try:
