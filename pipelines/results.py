@@ -14,8 +14,8 @@ from rich.table import Table
 
 from pipelines.config import RunConfig
 from pipelines.plots import loss_curves, metric_bars
-from steps.ledger import count_dropped, reasons
 from steps.preview import environment
+from steps.reporting.curation import funnel
 from steps.reporting.planted import caught, load_planted
 from steps.rows import rows_of_split
 
@@ -48,7 +48,7 @@ def collect(run: PipelineRunResponse, config: RunConfig, wall_s: float) -> Resul
     verdict = reports.get("verdict")
     stages = list(reports.get("curation_report", {}).get("funnel", []))
     if "preferences_ledger" in outputs:
-        stages.append(_stage_of("preferences", outputs["preferences_ledger"].load()))
+        stages += funnel({"preferences": outputs["preferences_ledger"].load()})
     version = run.model_version
     summary = {
         "run": run.name,
@@ -89,17 +89,6 @@ def _planted_in(config: RunConfig, outputs: dict[str, Any]) -> list[dict[str, An
             place = root if root.is_dir() else root.parent
             prefixes[source.name] = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"
     return caught(load_planted(folder), ledgers, tables, prefixes, frozenset(test_rows["id"].to_pylist()))
-
-
-def _stage_of(stage: str, ledger: Any) -> dict[str, Any]:
-    n_dropped = count_dropped(ledger)
-    return {
-        "stage": stage,
-        "n_in": ledger.num_rows,
-        "n_kept": ledger.num_rows - n_dropped,
-        "n_dropped": n_dropped,
-        "reasons": reasons(ledger),
-    }
 
 
 def _steps_of(run: PipelineRunResponse) -> list[dict[str, Any]]:
