@@ -1,0 +1,92 @@
+"""What a filter rule sees of the rows, as flat Arrow columns, and what it answers.
+
+A rule is a pure function `(Batch, settings) -> Outcome`. It works on whole columns (`pyarrow.compute`, numpy, a
+compiled kernel); Python touches a single row only to describe one that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.filtering.row import Failure, FilterReason
+
+#: Between the turns of one side when they are read as one text.
+TURN_BREAK = "\n\n"
+
+
+class Measure(NamedTuple):
+    """A number of every row and the bounds that it must keep; the engine turns excesses into failures.
+
+    Attributes:
+        values: Shape (rows,), float64; NaN where the measure says nothing about a row, which then passes.
+        low: Least value allowed, inclusive, and `too_low` the reason of a row below it; None for no bound.
+        high: Largest value allowed, inclusive, and `too_high` the reason of a row above it; None for no bound.
+    """
+
+    values: npt.NDArray[np.float64]
+    low: float | None = None
+    too_low: FilterReason | None = None
+    high: float | None = None
+    too_high: FilterReason | None = None
+
+
+class Outcome(NamedTuple):
+    """What a rule found in a batch.
+
+    Attributes:
+        failures: Rows to drop, at most one entry a row, in any order.
+        remarks: Rows that stay, with the remark that their ledger row carries.
+        contents: The text of every turn of the batch (`Batch.contents`) as the rule rewrote it; None: unchanged.
+        measures: Numbers behind the failures, so that the audit can show rows near a bound.
+    """
+
+    failures: Sequence[Failure] = ()
+    remarks: Sequence[Failure] = ()
+    contents: pa.LargeStringArray | None = None
+    measures: Sequence[Measure] = ()
+
+
+class Batch:
+    """Some rows of schema `EXAMPLES`, their turns laid out flat.
+
+    Attributes:
+        n_rows: Number of rows.
+        kinds: Kind of each row (`summary`, `code`, `imported`, …).
+        turn_rows: Shape (turns,), int64; the row of each turn, ascending.
+        roles: Role of each turn.
+        contents: Text of each turn, `pyarrow.LargeStringArray`.
+        is_answer: Shape (turns,), bool; whether the assistant wrote the turn.
+    """
+
+    def __init__(self, examples: pa.Table) -> None:
+        messages = examples["messages"].combine_chunks()
+        self.n_rows = examples.num_rows
+        self.kinds: pa.Array = examples["kind"].combine_chunks()
+        flat = messages.flatten()
+        self.turn_rows: npt.NDArray[np.int64] = np.asarray(pc.list_parent_indices(messages), np.int64)
+        self.roles: pa.Array = flat.field("role")
+        self.contents: pa.Array = flat.field("content").cast(pa.large_string())
+        self.is_answer: npt.NDArray[np.bool_] = np.asarray(pc.equal(self.roles, "assistant"), np.bool_)
+
+    @cached_property
+    def answers(self) -> pa.Array:
+        """Per row, the assistant's turns as one text; empty where there is none. `pyarrow.LargeStringArray`."""
+        return self._joined(self.is_answer)
+
+    @cached_property
+    def prompts(self) -> pa.Array:
+        """Per row, all that the assistant did not write as one text. `pyarrow.LargeStringArray`."""
+        return self._joined(~self.is_answer)
+
+    def _joined(self, chosen: npt.NDArray[np.bool_]) -> pa.Array:
+        rows = self.turn_rows[chosen]
+        bounds = np.searchsorted(rows, np.arange(self.n_rows + 1)).astype(np.int32)
+        parts = pa.ListArray.from_arrays(pa.array(bounds), self.contents.filter(pa.array(chosen)))
+        return pc.binary_join(parts, pa.scalar(TURN_BREAK, pa.large_string()))
