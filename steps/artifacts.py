@@ -13,15 +13,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.materializer_registry import materializer_registry
 from zenml.utils import io_utils
 
+from steps.parquet import read_parquet, write_parquet
 from steps.preview import preview_model, preview_report, preview_table, table_facts
 
 SCRATCH_PREFIX = "tunesmith-"
@@ -36,31 +36,6 @@ def scratch_directory() -> Path:
     path = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
-
-
-class _HashingSink:
-    """A binary file that hashes what is written to it, so that saving and hashing are one pass."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.digest, self.closed = file, hashlib.sha256(), False
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.file.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        self.file.flush()
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class _NullFile:
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-    def flush(self) -> None: ...
 
 
 class _Previewed(BaseMaterializer):
@@ -79,7 +54,11 @@ class _Previewed(BaseMaterializer):
 
 
 class TableMaterializer(_Previewed):
-    """`pyarrow.Table` <-> one Parquet file, memory-mapped when it is read from a local store."""
+    """`pyarrow.Table` <-> one Parquet file, written and read a row group at a time.
+
+    The store holds the table compressed; a large one is unpacked once into a memory-mapped scratch file when it is
+    loaded (`steps.tables`), so that neither direction needs the whole of it in memory.
+    """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (pa.Table,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
@@ -89,17 +68,17 @@ class TableMaterializer(_Previewed):
 
     def save(self, data: pa.Table) -> None:
         with self.artifact_store.open(f"{self.uri}/{self.FILE}", "wb") as file:
-            self._digest = _write_parquet(data, file)
+            self._digest = write_parquet(data, file)
 
     def load(self, data_type: type[Any]) -> pa.Table:
         path = f"{self.uri}/{self.FILE}"
         if not io_utils.is_remote(self.uri):
-            return pq.read_table(path, memory_map=True)
+            return read_parquet(path, memory_map=True)
         with self.artifact_store.open(path, "rb") as file:
-            return pq.read_table(file)
+            return read_parquet(file, memory_map=False)
 
     def compute_content_hash(self, data: pa.Table) -> str:
-        return self._digest or _write_parquet(data, _NullFile())
+        return self._digest or write_parquet(data)
 
     def extract_metadata(self, data: pa.Table) -> dict[str, Any]:
         return {**table_facts(data), "content_sha256": self.compute_content_hash(data)}
@@ -238,14 +217,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk
-
-
-def _write_parquet(table: pa.Table, file: Any) -> str:
-    """Write the table and return the hash of the file; chunk layout does not change it."""
-    sink = _HashingSink(file)
-    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, compression="zstd") as writer:
-        writer.write_table(table.combine_chunks(), row_group_size=100_000)
-    return sink.digest.hexdigest()
 
 
 def _canonical_json(data: dict[str, Any]) -> str:

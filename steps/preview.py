@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from steps.ledger import count_dropped, reasons
 from steps.rows import LEDGER
+from steps.tables import take_rows
 
 #: Rows shown of a table; the whole of it is one click away in the artifact.
 PREVIEW_ROWS = 20
@@ -35,13 +36,14 @@ def table_facts(table: pa.Table) -> dict[str, Any]:
 
 def preview_table(table: pa.Table, content_sha256: str) -> str:
     """Render the first rows; of a ledger the reasons and the first dropped rows."""
-    shown = table
+    n, shown = table.num_rows, table.slice(0, PREVIEW_ROWS)
     if table.schema.equals(LEDGER):
-        shown = table.filter(pc.equal(table["decision"], "dropped"))
-    rows = [{name: _cell(value) for name, value in row.items()} for row in shown.slice(0, PREVIEW_ROWS).to_pylist()]
+        dropped = pc.indices_nonzero(pc.equal(table["decision"], "dropped"))
+        n, shown = len(dropped), take_rows(table, dropped[:PREVIEW_ROWS])
+    rows = [{name: _cell(value) for name, value in row.items()} for row in shown.to_pylist()]
     facts = table_facts(table)
     facts.pop("columns")
-    return _page("table", facts=facts, sha=content_sha256, columns=table.column_names, rows=rows, n=shown.num_rows)
+    return _page("table", facts=facts, sha=content_sha256, columns=table.column_names, rows=rows, n=n)
 
 
 def preview_model(root: Path, manifest: dict[str, str]) -> str:

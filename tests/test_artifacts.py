@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from zenml.artifact_stores.local_artifact_store import LocalArtifactStore
 from zenml.client import Client
@@ -9,6 +10,9 @@ from zenml.materializers.cloudpickle_materializer import CloudpickleMaterializer
 from zenml.materializers.materializer_registry import materializer_registry
 
 from steps.artifacts import ModelDirectoryMaterializer, ReportMaterializer, TableMaterializer, scratch_directory
+from steps.filtering.row import FilterReason
+from steps.ledger import Drops, ledger_of
+from steps.preview import preview_table
 from steps.rows import EXAMPLES, table
 
 ROW = {
@@ -39,6 +43,32 @@ def test_a_table_comes_back_equal_and_its_hash_does_not_depend_on_chunks(uri):
     assert first.compute_content_hash(rows) == TableMaterializer(uri).compute_content_hash(chunked)
     changed = table([ROW, {**ROW, "id": "3"}], EXAMPLES)
     assert first.compute_content_hash(rows) != TableMaterializer(uri).compute_content_hash(changed)
+
+
+def test_a_large_table_is_loaded_through_a_memory_map_and_hashes_alike_at_any_chunk_layout(uri, monkeypatch):
+    rows = table([{**ROW, "id": f"{i:032x}", "path": "p" * (i % 50)} for i in range(3_000)], EXAMPLES)
+    chunked = pa.concat_tables([rows.slice(0, 1), rows.slice(1, 1_700), rows.slice(1_701)])
+    monkeypatch.setattr("steps.parquet.ROW_GROUP_BYTES", 40_000)
+    monkeypatch.setattr("steps.tables.SPILL_BYTES", 1_000)
+    materializer = TableMaterializer(uri)
+    materializer.save(chunked)
+    stored = pq.ParquetFile(Path(uri, "rows.parquet")).metadata
+    assert stored.num_row_groups > 5
+    loaded = materializer.load(pa.Table)
+    assert loaded.equals(rows)
+    assert loaded.schema.equals(rows.schema)
+    assert "tunesmith-" in Path("/proc/self/maps").read_text()
+    hashes = {TableMaterializer(uri).compute_content_hash(each) for each in (rows, chunked, loaded)}
+    assert hashes == {materializer.compute_content_hash(chunked)}
+
+
+def test_the_preview_of_a_ledger_shows_dropped_rows_only(uri):
+    drops = Drops("filter")
+    drops.add("b", FilterReason.TOO_FEW_PROMPT_WORDS)
+    ledger = ledger_of("filter", pa.array(["a", "b", "kept-row"]), drops.table())
+    html = preview_table(ledger, "0" * 64)
+    assert "too_few_prompt_words" in html
+    assert "kept-row" not in html
 
 
 def test_the_preview_of_a_table_escapes_what_rows_contain(uri):

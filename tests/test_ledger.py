@@ -1,8 +1,10 @@
 from enum import StrEnum
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from steps import ledger, tables
 from steps.errors import DropLimitError, LedgerError
 from steps.ledger import Drops, check_books, ledger_of, reasons, settle
 
@@ -44,6 +46,46 @@ def test_the_first_reason_given_for_a_row_stands():
     assert drops.table()["reason"].to_pylist() == ["too_short"]
 
 
+def test_many_rows_drop_at_once_and_the_first_reason_stands_between_both_ways():
+    drops = Drops("filter")
+    drops.extend(pa.array(["d", "b"]), Reason.DUPLICATE, evidence_ids=pa.array(["a", "a"]), scores=np.array([0.9, 1.0]))
+    drops.add("b", Reason.TOO_SHORT)
+    drops.add("c", Reason.TOO_SHORT, detail="1 word")
+    drops.extend(pa.array(["c", "a"]), pa.array(["duplicate", "too_short"]), details=pa.array(["x", None]))
+    assert ("b" in drops, "a" in drops, "z" in drops, len(drops)) == (True, True, False, 4)
+    found = [tuple(row.values()) for row in drops.table().to_pylist()]
+    assert found == [
+        ("d", "filter", "dropped", "duplicate", "a", 0.9, None),
+        ("b", "filter", "dropped", "duplicate", "a", 1.0, None),
+        ("c", "filter", "dropped", "too_short", None, None, "1 word"),
+        ("a", "filter", "dropped", "too_short", None, None, None),
+    ]
+
+
+def test_the_books_are_the_same_on_disk_and_across_chunks(monkeypatch):
+    ids = [f"{i:032x}" for i in range(40)]
+    rows = pa.table({"id": ids, "text": list("0123456789" * 4)})
+    chunked = pa.concat_tables([rows.slice(0, 9), rows.slice(9, 1), rows.slice(10)])
+    drops = Drops("filter")
+    drops.extend(pa.array([ids[i] for i in (39, 9, 10, 0)]), Reason.DUPLICATE)
+    expected = settle("filter", rows, drops)
+    monkeypatch.setattr(tables, "SPILL_BYTES", 0)
+    monkeypatch.setattr(tables, "BATCH_ROWS", 10)
+    monkeypatch.setattr(ledger, "BATCH_ROWS", 10)
+    found = settle("filter", chunked, drops)
+    assert found.kept.equals(expected.kept)
+    assert found.ledger.equals(expected.ledger)
+    assert found.kept["id"].to_pylist() == [row_id for i, row_id in enumerate(ids) if i not in (0, 9, 10, 39)]
+    assert found.ledger["row_id"].to_pylist()[-4:] == [ids[i] for i in (39, 9, 10, 0)]
+
+
+def test_a_row_that_is_written_off_twice_is_refused():
+    drops = Drops("filter")
+    drops.add("a", Reason.TOO_SHORT)
+    with pytest.raises(LedgerError, match="twice"):
+        ledger_of("filter", ROWS["id"], pa.concat_tables([drops.table(), drops.table()]))
+
+
 def test_dropping_a_row_that_never_came_in_is_refused():
     drops = Drops("filter")
     drops.add("ghost", Reason.TOO_SHORT)
@@ -57,9 +99,9 @@ def test_two_input_rows_with_one_id_are_refused():
 
 
 def test_books_that_do_not_balance_are_refused():
-    ledger = ledger_of("filter", ROWS["id"], Drops("filter").table())
+    written = ledger_of("filter", ROWS["id"], Drops("filter").table())
     with pytest.raises(LedgerError, match="4 rows in, 3 kept and 0 dropped"):
-        check_books("filter", 4, 3, ledger)
+        check_books("filter", 4, 3, written)
 
 
 def test_dropping_more_than_allowed_stops_with_the_reasons_and_keeps_the_ledger():

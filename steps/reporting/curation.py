@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,10 +26,12 @@ def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
 
 def sources_of(dataset: pa.Table) -> list[dict[str, Any]]:
     """Return, per source, kind and licence, how many rows stand in the data set."""
-    counts = Counter(zip(*(dataset[name].to_pylist() for name in ("source", "kind", "licence")), strict=True))
+    keys = ["source", "kind", "licence"]
+    counts = dataset.select(keys).group_by(keys, use_threads=False).aggregate([([], "count_all")])
+    entries = sorted(counts.to_pylist(), key=lambda entry: (entry["source"], entry["kind"]))
     return [
-        {"source": source, "kind": kind, "licence": licence or "unknown", "n_rows": n}
-        for (source, kind, licence), n in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1]))
+        {**{key: entry[key] for key in keys}, "licence": entry["licence"] or "unknown", "n_rows": entry["count_all"]}
+        for entry in entries
     ]
 
 
