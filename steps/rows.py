@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.tables import filter_rows
+
 MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
 MESSAGES = pa.list_(MESSAGE)
 
@@ -150,4 +152,4 @@ def prompt_and_answer(messages: Sequence[Mapping[str, str]]) -> tuple[list[dict[
 
 def rows_of_split(dataset: pa.Table, split: str) -> pa.Table:
     """Return the rows of one split (`train`, `validation` or `test`)."""
-    return dataset.filter(pc.equal(dataset["split"], split))
+    return filter_rows(dataset, pc.equal(dataset["split"], split))

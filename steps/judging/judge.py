@@ -19,6 +19,7 @@ from steps.judging.rubric import load_rubric
 from steps.ledger import Drops, check_drop_fraction, settle
 from steps.rows import JUDGEMENT, LEDGER, prompt_and_answer
 from steps.settings import Settings
+from steps.tables import with_column
 
 STAGE = "judge"
 #: Rows shown in the report at the lower end, and characters of each.
@@ -88,6 +89,8 @@ def judge_rows(
         EndpointError: if the endpoint refuses the key or is not there.
         BudgetExceededError: if the budget is used up; all replies are cached.
     """
+    if settings.judge == "none":
+        return _unjudged(examples)
     judgements, extra = _judge(examples, settings, complete, embed)
     scored = _with_judgements(examples, judgements)
     drops = Drops(STAGE)
@@ -103,13 +106,24 @@ def judge_rows(
     return JudgeResult(kept, ledger, report)
 
 
+def _unjudged(examples: pa.Table) -> JudgeResult:
+    """Mark all rows as not judged, by whole columns: there may be millions."""
+    n = examples.num_rows
+    same = Judgement(None, Unscored.NOT_JUDGED, None, "none", "")
+    scored = examples
+    for field in JUDGEMENT:
+        scored = scored.append_column(field, pa.repeat(pa.scalar(getattr(same, field.name), field.type), n))
+    kept, ledger = settle(STAGE, scored, Drops(STAGE))
+    reasons = pa.repeat(pa.scalar(same.unscored_reason, pa.string()), n)
+    ledger = with_column(ledger, LEDGER.field("reason"), reasons)
+    return JudgeResult(kept, ledger, {"judge": "none", **_summary(examples, [same] * n)})
+
+
 def _judge(
     examples: pa.Table, settings: JudgingSettings, complete: Complete | None, embed: Embed | None
 ) -> tuple[list[Judgement], dict[str, Any]]:
     """Return one judgement per row, and what the judge has to say about itself."""
     judgements = [Judgement(None, Unscored.NOT_JUDGED, None, settings.judge, "")] * examples.num_rows
-    if settings.judge == "none":
-        return judgements, {}
     at, answered, groups = [], [], []
     for i, (row_id, group, messages) in enumerate(
         zip(*(examples[name].to_pylist() for name in ("id", "group_id", "messages")), strict=True)

@@ -12,6 +12,7 @@ from steps.ledger import reasons
 from steps.rows import EXAMPLES, JUDGEMENT, table
 from tests.judging.conftest import example
 
+SCORED_EXAMPLES = pa.schema([*EXAMPLES, *JUDGEMENT])
 DEFECT = {"judge": "defect", "defect": DefectSettings(embedder=None)}
 
 
@@ -97,6 +98,10 @@ def test_without_a_judge_all_rows_stay_unscored(examples):
     result = judge_rows(examples, JudgingSettings(judge="none"))
     assert set(result.kept["unscored_reason"].to_pylist()) == {"not_judged"}
     assert result.kept["score"].null_count == examples.num_rows
+    assert result.kept.schema.equals(SCORED_EXAMPLES)
+    assert set(result.ledger["reason"].to_pylist()) == {"not_judged"}
+    assert result.report["n_scored"] == 0
+    assert result.report["unscored"] == {"not_judged": examples.num_rows}
 
 
 def test_a_conversation_without_an_answer_is_unscored_not_judged_by_guess(examples):
