@@ -1,16 +1,18 @@
 """Tables larger than memory: worked on batch by batch, and kept in a memory-mapped file.
 
 A table of more than `SPILL_BYTES` is written to an uncompressed Arrow file in the temporary folder (`TMPDIR`) and
-read through a memory map, so that the system may take its pages back at any time. The file has no name any more once
-it is mapped: the space on disk is free again as soon as the last table that looks into it is gone, also after a crash.
+read through a memory map, so that the system may take its pages back at any time. The file has no name: the space on
+disk is free again as soon as the last table that looks into it is gone, also after a crash.
 Smaller tables stay in memory. Both hold the same rows.
 """
 
 from __future__ import annotations
 
+import mmap
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,29 +36,69 @@ def batches_of(table: pa.Table, batch_rows: int = BATCH_ROWS) -> Iterator[pa.Tab
         yield table.slice(start, batch_rows).combine_chunks()
 
 
+class Spill:
+    """A table that is being put together: in memory while it is small, in a memory-mapped file when it is not."""
+
+    def __init__(self, schema: pa.Schema, limit_bytes: int | None = None) -> None:
+        """Begin an empty table.
+
+        Args:
+            schema: Of the table.
+            limit_bytes: Size above which it goes to disk; None means `SPILL_BYTES`.
+        """
+        self.schema = schema
+        self.num_rows = 0
+        self._limit = SPILL_BYTES if limit_bytes is None else limit_bytes
+        self._size = 0
+        self._pending: list[pa.RecordBatch] = []
+        self._file: Any = None
+        self._writer: Any = None
+
+    def append(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Add rows of the schema's columns. They are not copied before they go to disk."""
+        for batch in rows.to_batches() if isinstance(rows, pa.Table) else (rows,):
+            if batch.num_rows:
+                # Results of functions may differ from the schema in nullability.
+                self._pending.append(pa.RecordBatch.from_arrays(batch.columns, schema=self.schema))
+                self._size += batch.nbytes
+                self.num_rows += batch.num_rows
+        if self._size > self._limit or self._file is not None:
+            self._write()
+
+    def table(self) -> pa.Table:
+        """Return the table; nothing can be added any more. In memory, columns are one chunk where size allows it."""
+        if self._file is None:
+            return pa.Table.from_batches(self._pending, self.schema).combine_chunks()
+        self._writer.close()
+        self._file.flush()
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._file.close()
+        return pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="tunesmith-")  # noqa: SIM115  (closed when it is mapped, or here:)
+            weakref.finalize(self, self._file.close)
+            self._writer = pa.ipc.new_file(self._file, self.schema)
+        for batch in self._pending:
+            self._writer.write_batch(batch)
+        self._pending.clear()
+
+
 def spilled(
     batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema, limit_bytes: int | None = None
 ) -> pa.Table:
-    """Put batches together to one table: in memory while it is small, else in a memory-mapped file.
+    """Put batches together to one table, on disk when it is large (see `Spill`).
 
     Args:
         batches: Rows of `schema`'s columns, in order.
         schema: Of the table.
         limit_bytes: Size above which it goes to disk; None means `SPILL_BYTES`.
-
-    Returns:
-        The rows of all batches. In memory every column is one chunk where its size allows that.
     """
-    limit = SPILL_BYTES if limit_bytes is None else limit_bytes
-    pending: list[pa.RecordBatch] = []
-    size = 0
-    source = _record_batches(batches, schema)
-    for batch in source:
-        pending.append(batch)
-        size += batch.nbytes
-        if size > limit:
-            return _mapped(_chained(pending, source), schema)
-    return pa.Table.from_batches(pending, schema).combine_chunks()
+    spill = Spill(schema, limit_bytes)
+    for rows in batches:
+        spill.append(rows)
+    return spill.table()
 
 
 def map_batches(
@@ -180,30 +222,3 @@ def _gathered(
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return pa.Table.from_batches(parts, schema).combine_chunks().take(pa.array(back))
-
-
-def _record_batches(batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield record batches of exactly the schema: results of functions may differ from it in nullability."""
-    for rows in batches:
-        for batch in rows.to_batches() if isinstance(rows, pa.Table) else (rows,):
-            if batch.num_rows:
-                yield batch if batch.schema.equals(schema) else pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-
-
-def _chained(first: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    while first:
-        yield first.pop(0)
-    yield from rest
-
-
-def _mapped(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    """Write the batches to a nameless file and map it."""
-    with tempfile.NamedTemporaryFile(prefix="tunesmith-", suffix=".arrow", delete=False) as file:
-        path = Path(file.name)
-        try:
-            with pa.PythonFile(file, "w") as sink, pa.ipc.new_file(sink, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        finally:
-            path.unlink()
