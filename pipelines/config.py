@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from steps.dedup.clusters import DedupSettings
+from steps.engines.settings import EngineSettings
 from steps.errors import ConfigError
 from steps.evaluation.evaluate import EvaluationSettings
 from steps.evaluation.gate import GateSettings
@@ -39,6 +40,8 @@ PipelineName = Literal["curate", "finetune", "evaluate", "release", "retrain"]
 class CurationSettings(Settings):
     """From raw files to a split data set."""
 
+    engine: EngineSettings = EngineSettings()
+    """Where filters and duplicate search run: `local`, `daft`, or the settings of one of them. The rows are the same."""
     extract: ExtractionSettings = ExtractionSettings()
     synthesise: SynthesisSettings = SynthesisSettings()
     filter: FilteringSettings = FilteringSettings()
@@ -97,7 +100,8 @@ class RunConfig(Settings):
     @property
     def settings_hash(self) -> str:
         """Hash of all that decides the result; where it runs and where reports go does not."""
-        decisive = self.model_dump_json(exclude={"output_dir", "stack", "tracking", "inputs"})
+        where = {"output_dir": True, "stack": True, "tracking": True, "inputs": True, "curation": {"engine": True}}
+        decisive = self.model_dump_json(exclude=where)
         return hashlib.sha256(decisive.encode()).hexdigest()
 
 

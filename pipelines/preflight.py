@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
+from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
@@ -26,6 +27,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         if not config.sources:
             raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
         check_sources(config.sources)
+        check_engine(config.curation.engine)
         _check_benchmarks(config)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:

@@ -42,6 +42,8 @@ def test_every_shipped_config_is_valid(path):
         ),
         ({"curation": {"dedup": {"minhash": {"threshold": 1.4}}}}, "curation.dedup.minhash.threshold=1.4"),
         ({"pipeline": "everything"}, "pipeline='everything'"),
+        ({"curation": {"engine": "spark"}}, "curation.engine.type='spark'"),
+        ({"curation": {"engine": {"typ": "daft"}}}, "curation.engine.typ: did you mean 'type'?"),
         ({"name": "Bad Name"}, "name='Bad Name'"),
     ],
 )
@@ -112,3 +114,11 @@ def test_a_config_cannot_be_changed_after_it_was_checked(tmp_path):
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 3
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_engine_is_named_alone_and_is_no_part_of_what_decides_the_result(tmp_path):
+    local = load_config(write(tmp_path))
+    on_daft = load_config(write(tmp_path), ["curation.engine=daft"])
+    assert on_daft.curation.engine.type == "daft"
+    assert on_daft.settings_hash == local.settings_hash
+    assert load_config(write(tmp_path), ["curation.dedup.keep=first"]).settings_hash != local.settings_hash

@@ -58,6 +58,12 @@ def test_what_cannot_work_is_refused_before_anything_starts(checked, override, k
     assert said in str(error.value)
 
 
+def test_an_engine_that_is_not_installed_is_refused_with_the_command_that_installs_it(checked, monkeypatch):
+    monkeypatch.setattr("steps.engines.settings.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'tunesmith\[daft\]'"):
+        checked("curation.engine=daft")
+
+
 def test_a_key_that_an_endpoint_will_ask_for_has_to_be_there(checked, monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     judge = "{judge: llm, llm: {endpoint: {base_url: 'http://127.0.0.1:9/v1', model: m, api_key_env: NO_SUCH_KEY}}}"
