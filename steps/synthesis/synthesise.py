@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from steps.ledger import StageResult, check_books, check_drop_fraction
-from steps.progress import track
+from steps.progress import progress
 from steps.rows import EXAMPLES, LEDGER, messages_id, table
 from steps.settings import Settings
 from steps.synthesis.code_blocks import code_pairs
@@ -20,6 +20,7 @@ from steps.synthesis.lists import list_pairs
 from steps.synthesis.pairs import Document, Pair
 from steps.synthesis.passages import section_pairs
 from steps.synthesis.summaries import summary_pairs
+from steps.tables import Spill, batches_of
 
 STAGE = "synthesise"
 Kind = Literal["summary", "definition", "code", "list", "section"]
@@ -32,6 +33,10 @@ FINDERS: Mapping[Kind, Callable[[Document], Iterator[Pair]]] = {
     "list": list_pairs,
     "section": section_pairs,
 }
+
+
+#: Documents that are in memory as Python objects at once, with their pairs.
+BATCH_DOCUMENTS = 256
 
 
 class SynthesiseDrop(StrEnum):
@@ -79,16 +84,22 @@ def synthesise(documents: pa.Table, settings: SynthesisSettings) -> StageResult:
     Raises:
         DropLimitError: if more than `max_drop_fraction` of the documents give no pair.
     """
-    examples: list[dict[str, Any]] = []
-    decisions: list[dict[str, Any]] = []
-    for row in track(documents.to_pylist(), STAGE):
-        made = _make(row, settings)
-        examples += [_example(row, pair) for pair in made.pairs]
-        decisions.append(_decision(row, made))
-    ledger = pa.Table.from_pylist(decisions, schema=LEDGER)
-    check_books(STAGE, documents.num_rows, sum(1 for each in decisions if each["decision"] == "kept"), ledger)
+    kept, books = Spill(EXAMPLES), Spill(LEDGER)
+    n_used = 0
+    with progress(STAGE, documents.num_rows) as bar:
+        for batch in batches_of(documents, BATCH_DOCUMENTS):
+            rows = batch.to_pylist()
+            found = [_make(row, settings) for row in rows]
+            examples = [_example(row, pair) for row, made in zip(rows, found, strict=True) for pair in made.pairs]
+            kept.append(table(examples, EXAMPLES))
+            decisions = [_decision(row, made) for row, made in zip(rows, found, strict=True)]
+            books.append(pa.Table.from_pylist(decisions, schema=LEDGER))
+            n_used += sum(bool(made.pairs) for made in found)
+            bar.advance(len(rows))
+    ledger = books.table()
+    check_books(STAGE, documents.num_rows, n_used, ledger)
     check_drop_fraction(ledger, settings.max_drop_fraction)
-    return StageResult(table(examples, EXAMPLES), ledger)
+    return StageResult(kept.table(), ledger)
 
 
 def _make(row: Mapping[str, Any], settings: SynthesisSettings) -> _Made:
