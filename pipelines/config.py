@@ -41,7 +41,7 @@ class CurationSettings(Settings):
     """From raw files to a split data set."""
 
     engine: EngineSettings = EngineSettings()
-    """Where filters and duplicate search run: `local`, `daft`, or the settings of one of them. All give the same rows."""
+    """Where filters and duplicate search run: `local`, `daft`, or the settings of one of them. Rows are the same."""
     extract: ExtractionSettings = ExtractionSettings()
     synthesise: SynthesisSettings = SynthesisSettings()
     filter: FilteringSettings = FilteringSettings()
