@@ -8,7 +8,14 @@ INSTALLED := $(VENV)/.installed
 export ZENML_CONFIG_PATH ?= $(CURDIR)/.tunesmith/zenml
 export ZENML_ANALYTICS_OPT_IN ?= false
 
-.PHONY: quickstart test check format bench clean
+# The peers of the curation benchmarks, apart from what is installed above. text-dedup needs Python 3.12; another
+# version leaves it out. SIZE=10000 makes a short run.
+BENCH_PYTHON ?= $(shell command -v python3.12 || echo $(PYTHON))
+BENCH_VENV := .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
+SIZE ?=
+
+.PHONY: quickstart test check format bench bench-curation clean
 
 quickstart: $(INSTALLED)
 	@$(BIN)/tunesmith run configs/quickstart.yaml
@@ -30,6 +37,15 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.quickstart_seeds
 
+bench-curation: $(INSTALLED) $(BENCH_INSTALLED)
+	$(BIN)/python -m benchmarks.curation $(if $(SIZE),--size $(SIZE)) --peers-python $(BENCH_VENV)/bin/python
+
+$(BENCH_INSTALLED): benchmarks/requirements-curation.txt
+	@test -x $(BENCH_VENV)/bin/python || $(BENCH_PYTHON) -m venv $(BENCH_VENV)
+	@echo "installing the peers into $(BENCH_VENV) (some minutes the first time)"
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 # The install is redone when what it installs has changed.
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,4 +55,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .zen .tunesmith outputs data/quickstart .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BENCH_VENV) .zen .tunesmith outputs data/quickstart .mypy_cache .ruff_cache .pytest_cache

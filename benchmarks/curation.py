@@ -1,0 +1,120 @@
+"""Runs every benchmark of curation on one machine and puts their tables on one page.
+
+    make bench-curation               # the sizes of the published tables
+    make bench-curation SIZE=10000    # a short run
+
+Each benchmark is a program of its own that writes `benchmarks/results/NAME.json` and `NAME.md`; those that measure
+peers run them in the environment that `--peers-python` names. The page is `benchmarks/results/curation.md`. A
+benchmark that fails is named on the page and the program ends with 1, after the others have run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.machine import machine, sentence
+
+RESULTS = Path("benchmarks/results")
+PAGE = RESULTS / "curation.md"
+
+
+class Benchmark(NamedTuple):
+    """A benchmark: its module, what it measures, and its arguments, in which `{size}` and `{peers}` are filled in."""
+
+    name: str
+    measures: str
+    arguments: tuple[str, ...] = ()
+
+
+BENCHMARKS = (
+    Benchmark("dedup", "near-duplicate search against its peers, with truth from brute force"),
+    Benchmark("filters", "the rules shared with datatrove: agreement and speed"),
+    Benchmark("semantic", "joins over embeddings: recall against brute force, speed"),
+    Benchmark("decontamination", "overlap with test rows and benchmark files"),
+    Benchmark("extraction", "documents of every format, and agreement with reference texts"),
+    Benchmark("curation_scale", "all of curation at growing sizes: CPU, memory, disk"),
+    Benchmark("engines", "the same functions in this process and on Daft"),
+)
+
+
+class Outcome(NamedTuple):
+    """How a benchmark ended."""
+
+    benchmark: Benchmark
+    wall_s: float
+    error: str | None
+
+
+def run(benchmark: Benchmark, size: int | None, peers: str | None) -> Outcome:
+    """Run a benchmark in a process of its own; its table goes to its own file."""
+    if find_spec(f"benchmarks.{benchmark.name}") is None:
+        return Outcome(benchmark, 0.0, f"benchmarks/{benchmark.name}.py is not there")
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *_arguments(benchmark, size, peers)]
+    sys.stderr.write(f"{' '.join(command[1:])}\n")
+    started = time.perf_counter()
+    code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+    return Outcome(benchmark, time.perf_counter() - started, f"ended with {code}" if code else None)
+
+
+def _arguments(benchmark: Benchmark, size: int | None, peers: str | None) -> list[str]:
+    """Fill in size and peers; an argument pair whose value is not given is left out."""
+    values = {"{size}": None if size is None else str(size), "{peers}": peers}
+    filled: list[str] = []
+    for name, value in zip(benchmark.arguments[::2], benchmark.arguments[1::2], strict=True):
+        chosen = values.get(value, value)
+        if chosen is not None:
+            filled += [name, chosen]
+    return filled
+
+
+def page(outcomes: Sequence[Outcome], found: dict[str, Any], size: int | None) -> str:
+    """Put the tables of all benchmarks on one page."""
+    lines = [
+        "# Curation: what was measured",
+        "",
+        f"{sentence(found)}. All in one run of `make bench-curation{f' SIZE={size}' if size else ''}`; CPU seconds are "
+        "user and system time of the process and its children. Figures of two pages compare only as ratios.",
+        "",
+        "| benchmark | what it measures | wall s | figures |",
+        "|---|---|---:|---|",
+    ]
+    for outcome in outcomes:
+        name = outcome.benchmark.name
+        figures = f"[{name}.json]({name}.json)" if outcome.error is None else f"none: {outcome.error}"
+        lines.append(f"| {name} | {outcome.benchmark.measures} | {outcome.wall_s:.0f} | {figures} |")
+    for outcome in outcomes:
+        table = RESULTS / f"{outcome.benchmark.name}.md"
+        if outcome.error is None and table.is_file():
+            # One level down: each benchmark's own page begins with a first-level heading.
+            lines += ["", re.sub(r"^#", "##", table.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the chosen benchmarks and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, help="rows of a short run; the published sizes without it")
+    parser.add_argument("--peers-python", help="interpreter of the environment with the peers; without it none runs")
+    parser.add_argument("--only", nargs="+", choices=[each.name for each in BENCHMARKS], help="run just these")
+    chosen = parser.parse_args(arguments)
+    wanted = [each for each in BENCHMARKS if chosen.only is None or each.name in chosen.only]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    outcomes = [run(benchmark, chosen.size, chosen.peers_python) for benchmark in wanted]
+    text = page(outcomes, machine(), chosen.size)
+    PAGE.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    failed = [f"{outcome.benchmark.name} {outcome.error}" for outcome in outcomes if outcome.error is not None]
+    if failed:
+        raise SystemExit(f"not measured: {'; '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
