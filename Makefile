@@ -10,7 +10,7 @@ export ZENML_ANALYTICS_OPT_IN ?= false
 
 # The peers of the curation benchmarks, apart from what is installed above. text-dedup needs Python 3.12; another
 # version leaves it out. SIZE=10000 makes a short run.
-BENCH_PYTHON ?= $(shell command -v python3.12 || echo $(PYTHON))
+BENCH_PYTHON ?= $(shell python3.12 -c "" 2> /dev/null && echo python3.12 || echo $(PYTHON))
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 SIZE ?=
