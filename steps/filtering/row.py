@@ -32,6 +32,11 @@ class FilterReason(StrEnum):
     TOO_MANY_PROMPT_TOKENS = "too_many_prompt_tokens"
     TOO_FEW_ANSWER_TOKENS = "too_few_answer_tokens"
     TOO_MANY_ANSWER_TOKENS = "too_many_answer_tokens"
+    TOO_FEW_CONVERSATION_CHARACTERS = "too_few_conversation_characters"
+    TOO_MANY_CONVERSATION_CHARACTERS = "too_many_conversation_characters"
+    TOO_FEW_CONVERSATION_WORDS = "too_few_conversation_words"
+    TOO_MANY_CONVERSATION_WORDS = "too_many_conversation_words"
+    TOO_FEW_CONVERSATION_TOKENS = "too_few_conversation_tokens"
     TOO_MANY_CONVERSATION_TOKENS = "too_many_conversation_tokens"
 
     UNCLOSED_CODE_FENCE = "unclosed_code_fence"
