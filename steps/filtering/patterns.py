@@ -1,6 +1,6 @@
-"""Looks for a regular expression in a whole column at once, and leaves the exact search to few texts.
+r"""Looks for a regular expression in a whole column at once, and leaves the exact search to few texts.
 
-RE2, which Arrow brings, reads text at hundreds of MB/s but knows `\\w`, `\\s` and `\\b` of ASCII alone. The pattern is
+RE2, which Arrow brings, reads text at hundreds of MB/s but knows `\w`, `\s` and `\b` of ASCII alone. The pattern is
 therefore widened: whatever Python's `re` finds, the widened pattern finds too, and what it finds besides is for
 Python to refuse.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Every white space of Unicode, which `\\s` is to Python and not to RE2.
+#: Every white space of Unicode, which `\s` is to Python and not to RE2.
 SPACE = r"[\s\x{0b}\x{1c}-\x{1f}\x{85}\p{Z}]"
 
 CLASSES = {r"\s": SPACE, r"\w": r"[\w\x{80}-\x{10ffff}]", r"\d": r"[\d\p{N}]"}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from steps.filtering.batch import TokenCounter
 from steps.filtering.engine import ActiveRule, Rule, by_row, filter_rows
