@@ -104,7 +104,7 @@ def text_stats(
     room = 1
     for text in range(n_texts):
         room = max(room, offsets[text + 1] - offsets[text])
-    room += 1
+    room += 2
     codes, flags = np.empty(room, np.int32), np.empty(room, np.uint16)
     starts, ends = np.empty(room, np.int32), np.empty(room, np.int32)
     lengths = np.empty(room + 1, np.int32)

@@ -79,16 +79,25 @@ def tokenise(codes, flags, n, starts, ends):  # type: ignore[no-untyped-def]
             i += 1
             continue
         begin = i
-        every = np.uint16(ALPHA | DIGIT)
-        some = np.uint16(0)
-        while not flags[i] & SPACE:
-            every &= flags[i]
-            some |= flags[i]
+        while flags[i] & (ALPHA | SINGLE) == ALPHA:
             i += 1
-        plain = every != 0 and not some & SINGLE  # letters or digits and nothing else, as most runs are
-        if plain and i - begin != len("cannot"):
-            starts[k] = begin
-            ends[k] = i
+        size = i - begin
+        if flags[i] & SPACE and size != len("cannot"):  # a word and nothing else, as most runs are
+            starts[k], ends[k] = begin, i
+            k += 1
+            continue
+        # A word and one mark behind it, as most of the others are; short ones may be abbreviations.
+        if size > 3 and size != len("cannot") and flags[i + 1] & SPACE:
+            if flags[i] & AFFIX or (codes[i] == DOT and flags[i - 1] & LOWER):
+                starts[k], ends[k] = begin, i
+                starts[k + 1], ends[k + 1] = i, i + 1
+                k += 2
+                i += 1
+                continue
+        while not flags[i] & SPACE:
+            i += 1
+        if i - begin == 1:
+            starts[k], ends[k] = begin, i
             k += 1
         else:
             k = _part(codes, flags, begin, i, starts, ends, k)
@@ -254,7 +263,7 @@ def _middle(codes, flags, first, last, starts, ends, k):  # type: ignore[no-unty
     begin = first
     i = first
     while i < last - cut:
-        size = _infix(codes, flags, i, first, last)
+        size = 0 if (flags[i] & (ALPHA | DIGIT) and not flags[i] & SINGLE) else _infix(codes, flags, i, first, last)
         if size:
             if i > begin:
                 starts[k] = begin
