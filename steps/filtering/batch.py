@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.filtering.answer_stats import AnswerStats
 from steps.filtering.row import Failure, FilterReason
 from steps.rows import MESSAGES
 
@@ -75,6 +76,7 @@ class Batch:
         messages = _flat(examples["messages"])
         self.examples = examples
         self.count_tokens = count_tokens
+        self._stats: dict[int, AnswerStats] = {}
         self.n_rows = examples.num_rows
         self.kinds: pa.Array = _flat(examples["kind"])
         flat = messages.flatten()
@@ -93,13 +95,36 @@ class Batch:
         """Per row, all that the assistant did not write as one text. `pyarrow.LargeStringArray`."""
         return self._joined(~self.is_answer)
 
+    @cached_property
+    def answer_turns(self) -> npt.NDArray[np.int64]:
+        """Which turns the assistant wrote, shape (answer turns,)."""
+        return np.flatnonzero(self.is_answer)
+
+    def answer_stats(self, min_line_characters: int | None = None) -> AnswerStats:
+        """Return the statistics of every assistant turn; computed once, however many rules ask.
+
+        Args:
+            min_line_characters: Shorter lines and paragraphs do not count as repeated; None where that is of no
+                matter.
+        """
+        if min_line_characters is None:
+            min_line_characters = next(iter(self._stats), 0)
+        if min_line_characters not in self._stats:
+            self._stats[min_line_characters] = AnswerStats.of(self, min_line_characters)
+        return self._stats[min_line_characters]
+
     def subset(self, keep: npt.NDArray[np.bool_]) -> Batch:
         """Return the batch of some of its rows, in order.
 
         Args:
             keep: Shape (rows,).
         """
-        return Batch(self.examples.filter(pa.array(keep)), self.count_tokens)
+        smaller = Batch(self.examples.filter(pa.array(keep)), self.count_tokens)
+        places = np.cumsum(keep) - 1
+        for key, stats in self._stats.items():
+            turns = keep[stats.rows]
+            smaller._stats[key] = AnswerStats(stats.values[turns], places[stats.rows[turns]], smaller.n_rows)
+        return smaller
 
     def with_contents(self, contents: pa.LargeStringArray) -> Batch:
         """Return the batch with other texts in its turns; rows keep their ids, which are for life.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steps.filtering.batch import TokenCounter
 from steps.filtering.engine import ActiveRule, Rule, by_row, filter_rows
 from steps.filtering.formats import FormatSettings, broken_formats
 from steps.filtering.keywords import KeywordSettings, excluded_keywords
 from steps.filtering.length import LengthSettings, out_of_bounds
+from steps.filtering.presets import PresetName, with_preset
+from steps.filtering.quality import QualitySettings, unlike_prose
+from steps.filtering.ratios import RatioSettings, lopsided
 from steps.filtering.refusals import RefusalSettings, refused
 from steps.filtering.repetition import RepetitionSettings, repetitive
 from steps.filtering.turns import TurnSettings, broken_turns
+from steps.filtering.web_page import WebPageSettings, web_page_remains
 from steps.ledger import StageResult, check_books, check_drop_fraction
 from steps.settings import Settings
 
@@ -31,12 +36,20 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("formats", by_row(broken_formats)),
     ("refusals", refused),
     ("keywords", excluded_keywords),
-    ("repetition", by_row(repetitive)),
+    ("repetition", repetitive),
+    ("ratios", lopsided),
+    ("quality", unlike_prose),
+    ("web_page", web_page_remains),
 )
 
 
 class FilteringSettings(Settings):
     """The rule families, in the order in which they are applied; `null` switches one off."""
+
+    preset: PresetName = "instruction"
+    """Values for what the file does not set: `instruction` for data sets of questions and answers, `code` for those
+    whose answers are programs, `web_gopher` for text of web pages under the published thresholds of Gopher, FineWeb
+    and C4, `none` for nothing but what the file sets."""
 
     turns: TurnSettings | None = TurnSettings()
     """Roles alternate, and no turn is empty."""
@@ -56,8 +69,22 @@ class FilteringSettings(Settings):
     repetition: RepetitionSettings | None = RepetitionSettings()
     """Lines, paragraphs and n-grams that repeat."""
 
+    ratios: RatioSettings | None = RatioSettings()
+    """Shares of URLs, digits, signs and capitals."""
+
+    quality: QualitySettings | None = None
+    """Whether a text looks like prose of a web page: the quality rules of Gopher and FineWeb."""
+
+    web_page: WebPageSettings | None = None
+    """What is left of a web page: the rules of C4."""
+
     max_drop_fraction: float = Field(0.5, ge=0, le=1)
     """Share of rows above which the run stops."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_from_preset(cls, given: Any) -> Any:
+        return with_preset(given) if isinstance(given, dict) else given
 
     @property
     def needs_tokens(self) -> bool:

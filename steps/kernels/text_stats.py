@@ -66,8 +66,28 @@ from steps.kernels.text_tokens import DOT, ELLIPSIS, decode, tokenise
     URL_CHARACTERS,
     SENTENCES,  # of the lines that C4 keeps
     BRACES,  # of the lines that C4 keeps: whether a curly bracket stands in one
-) = range(38)
-N_STATS: Final = 38
+    TOP_2_COUNT,  # how often the most frequent 2-gram occurs
+    TOP_3_COUNT,
+    TOP_4_COUNT,
+    FIRST_EVIDENCE,
+) = range(42)
+
+#: Behind `FIRST_EVIDENCE` stand, for each of these, the first and last character of what repeats: [start, end).
+EVIDENCE = (
+    REPEATED_LINES,
+    REPEATED_PARAGRAPHS,
+    TOP_2,
+    TOP_3,
+    TOP_4,
+    REPEATED_5,
+    REPEATED_6,
+    REPEATED_7,
+    REPEATED_8,
+    REPEATED_9,
+    REPEATED_10,
+)
+LINE_AT, PARAGRAPH_AT, TOP_AT, REPEATED_AT = (FIRST_EVIDENCE + 2 * i for i in (0, 1, 2, 5))
+N_STATS: Final = FIRST_EVIDENCE + 2 * len(EVIDENCE)
 
 #: Longest n-gram, and the shortest whose repetition is counted by characters.
 LONGEST, SHORTEST_REPEATED = 10, 5
@@ -85,7 +105,6 @@ def text_stats(
     stop_words: npt.NDArray[np.uint64],
     min_line_characters: int,
     short_line_characters: int,
-    min_gram_count: int,
 ) -> npt.NDArray[np.float64]:
     """Return the statistics of each text, shape (texts, N_STATS), float64.
 
@@ -97,7 +116,6 @@ def text_stats(
         min_line_characters: Lines and paragraphs with fewer characters, outer white space aside, do not count as
             repeated.
         short_line_characters: Longest line that counts as short.
-        min_gram_count: Least number of occurrences of a most frequent n-gram.
     """
     n_texts = len(offsets) - 1
     out = np.zeros((n_texts, N_STATS))
@@ -135,13 +153,10 @@ def text_stats(
         while mask < 2 * n_tokens:
             mask *= 2
         mask -= 1
-        _tokens(
-            codes, flags, starts, ends, n_tokens, row, stop_words, ids, lengths, keys, stamps, counts, mask, stamp
-        )
+        _tokens(codes, flags, starts, ends, n_tokens, row, stop_words, ids, lengths, keys, stamps, counts, mask, stamp)
         stamp = _grams(
-            ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp,
-            min_gram_count,
-        )  # fmt: skip
+            starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+        )
     return out
 
 
@@ -244,6 +259,8 @@ def _lines(codes, flags, n, row, keys, stamps, stamp, min_line_characters, short
             before = _seen(_hash(codes, begin, end), keys, stamps, stamp)
             lines += 1
             if before and b - a >= min_line_characters:
+                if repeated == 0:
+                    row[LINE_AT], row[LINE_AT + 1] = begin, end
                 repeated += 1
                 repeated_characters += end - begin
             if b > a:
@@ -278,6 +295,8 @@ def _paragraphs(codes, flags, n, row, keys, stamps, stamp, min_characters):  # t
         if i == last or (codes[i] == 10 and i + 1 < last and codes[i + 1] == 10):
             paragraphs += 1
             if _seen(_hash(codes, begin, i), keys, stamps, stamp) and i - begin >= min_characters:
+                if repeated == 0:
+                    row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, i
                 repeated += 1
                 characters += i - begin
             while i < last and codes[i] == 10:
@@ -395,7 +414,9 @@ def _tokens(codes, flags, starts, ends, n, row, stop_words, ids, lengths, keys, 
 
 
 @njit(cache=True, nogil=True)
-def _grams(ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp, least):  # type: ignore[no-untyped-def]
+def _grams(
+    starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+):  # type: ignore[no-untyped-def]
     """Count the n-grams of tokens; return the last stamp used.
 
     The key of an n-gram is the number of the (n - 1)-gram at its start and that of its last token: exact, no hash.
@@ -440,21 +461,29 @@ def _grams(ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, co
             else:
                 repeats[i] = 0
         if size < SHORTEST_REPEATED:
-            if n_tokens >= size and best >= least:
+            if n_tokens >= size:
+                row[TOP_2_COUNT + size - 2] = best
+                row[TOP_AT + 2 * size - 4] = starts[best_first]
+                row[TOP_AT + 2 * size - 3] = ends[best_first + size - 1]
                 row[TOP_2 + size - 2] = best * (lengths[best_first + size] - lengths[best_first] + size - 1)
         else:
-            row[REPEATED_5 + size - SHORTEST_REPEATED] = _covered(
-                lengths, grams, active, n_active, size, stamps, counts, stamp
-            )
+            at = size - SHORTEST_REPEATED
+            row[REPEATED_5 + at], first = _covered(lengths, grams, active, n_active, size, counts)
+            if first >= 0:
+                row[REPEATED_AT + 2 * at], row[REPEATED_AT + 2 * at + 1] = starts[first], ends[first + size - 1]
         if n_active == 0 and size >= SHORTEST_REPEATED - 1:
             break
     return stamp
 
 
 @njit(cache=True, nogil=True)
-def _covered(lengths, grams, active, n_active, size, stamps, counts, stamp):  # type: ignore[no-untyped-def]
-    """Characters of the n-grams that occurred before, none counted twice: a found one is leapt over."""
+def _covered(lengths, grams, active, n_active, size, counts):  # type: ignore[no-untyped-def]
+    """Characters of the n-grams that occurred before, none counted twice: a found one is leapt over.
+
+    Returns them, and where the first such n-gram begins (-1: there is none).
+    """
     characters = 0
+    first = -1
     free = 0
     for j in range(n_active):
         i = active[j]
@@ -464,6 +493,8 @@ def _covered(lengths, grams, active, n_active, size, stamps, counts, stamp):  # 
         if counts[slot] < 0:
             characters += lengths[i + size] - lengths[i]
             free = i + size
+            if first < 0:
+                first = i
         else:
             counts[slot] = -counts[slot]
-    return characters
+    return characters, first

@@ -128,9 +128,7 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
         if codes[i] == DOT:
             while i + size < end and codes[i + size] == DOT:
                 size += 1
-        elif codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON:  # "):" is one token, an emoticon
-            size = 2
-        elif _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT):
+        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (_is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)):  # "):" is one token, an emoticon
             size = 2
         elif not flags[i] & AFFIX and flags[i] & ALPHA:
             while i + size < end and flags[i + size] & ALPHA:
@@ -324,9 +322,16 @@ def _infix(codes, flags, i, first, last):  # type: ignore[no-untyped-def]
 def _contraction(codes, flags, first, last):  # type: ignore[no-untyped-def]
     """Length of the second word of a contraction: n't 'm 'd 'll 've 're, "cannot"; 0 if the run is none."""
     size = last - first
-    if size == 6 and codes[first + 1] == 0x61 and codes[first + 2] == 0x6E and codes[first + 3] == 0x6E:  # cannot
-        if codes[first + 4] == 0x6F and codes[first + 5] == 0x74 and (codes[first] | 0x20) == 0x63:
-            return 3
+    if (
+        size == 6  # cannot
+        and (codes[first] | 0x20) == 0x63
+        and codes[first + 1] == 0x61
+        and codes[first + 2] == 0x6E
+        and codes[first + 3] == 0x6E
+        and codes[first + 4] == 0x6F
+        and codes[first + 5] == 0x74
+    ):
+        return 3
     for back in range(2, 4):
         if size > back and (codes[last - back] == APOSTROPHE or codes[last - back] == QUOTE_RIGHT):
             a = codes[last - back + 1] | 0x20
