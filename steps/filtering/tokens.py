@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.errors import InputError
-from steps.filtering.length import TokenCounter
+from steps.filtering.batch import TokenCounter
 from steps.tables import batches_of
 
 #: Rows tokenised at once: their tokens, some hundred bytes each as Python objects, are forgotten before the next.
