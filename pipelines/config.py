@@ -100,7 +100,7 @@ class RunConfig(Settings):
     @property
     def settings_hash(self) -> str:
         """Hash of all that decides the result; where it runs and where reports go does not."""
-        where = {"output_dir": True, "stack": True, "tracking": True, "inputs": True, "curation": {"engine": True}}
+        where: Any = {"output_dir": True, "stack": True, "tracking": True, "inputs": True, "curation": {"engine": True}}
         decisive = self.model_dump_json(exclude=where)
         return hashlib.sha256(decisive.encode()).hexdigest()
 

@@ -37,7 +37,9 @@ def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
     examples, synthesise_ledger = synthesise_examples(
         documents=documents, imported_examples=imported, settings=chosen.synthesise
     )
-    filtered, filter_ledger = filter_examples(examples=examples, base_model=base_model, settings=chosen.filter)
+    filtered, filter_ledger = filter_examples(
+        examples=examples, base_model=base_model, settings=chosen.filter, engine=chosen.engine
+    )
     exact, exact_ledger, exact_report = dedup_exact(examples=filtered, settings=chosen.dedup)
     minhash, minhash_ledger, minhash_report = dedup_minhash(examples=exact, settings=chosen.dedup)
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 
 #: Size above which a table goes to disk: small against any machine's memory, large against the cost of a file.
 SPILL_BYTES = 256 << 20
-#: Rows of a batch: some MB of text, enough that the work per batch does not show.
-BATCH_ROWS = 16_384
+#: Rows of a batch: some 16 MB of text, so that memory stays level, and enough that the work per batch does not show.
+BATCH_ROWS = 8_192
 #: 2^64 divided by the golden ratio, made odd: multiplying by it spreads bits (Knuth, TAOCP volume 3, section 6.4).
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 

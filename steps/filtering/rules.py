@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from steps.engines.engine import Engine, LocalEngine
 from steps.filtering.batch import TokenCounter
 from steps.filtering.engine import ActiveRule, Rule, by_row, filter_rows
 from steps.filtering.formats import FormatSettings, broken_formats
@@ -21,12 +23,10 @@ from steps.filtering.repetition import RepetitionSettings, repetitive
 from steps.filtering.turns import TurnSettings, broken_turns
 from steps.filtering.web_page import WebPageSettings, web_page_remains
 from steps.ledger import StageResult, check_books, check_drop_fraction
+from steps.rows import LEDGER
 from steps.settings import Settings
 
 STAGE = "filter"
-
-#: Rows that are looked at together: some 16 MB of text, so that memory stays level however long the table is.
-BATCH_ROWS = 8192
 
 #: Every rule family, in the order in which they are applied: the field of `FilteringSettings` that holds its
 #: settings, and its rule. Cheap ones stand first, so that dear ones see fewer rows.
@@ -93,7 +93,10 @@ class FilteringSettings(Settings):
 
 
 def apply_filters(
-    examples: pa.Table, settings: FilteringSettings, count_tokens: TokenCounter | None = None
+    examples: pa.Table,
+    settings: FilteringSettings,
+    count_tokens: TokenCounter | None = None,
+    engine: Engine | None = None,
 ) -> StageResult:
     """Drop the rows that fail a rule.
 
@@ -101,6 +104,7 @@ def apply_filters(
         examples: Schema `EXAMPLES`.
         settings: The rules.
         count_tokens: Token count of each text, of the base model; needed when a length rule counts tokens.
+        engine: Where the rules run; None: in this process.
 
     Returns:
         The rows that passed every rule, in order, and the ledger.
@@ -109,9 +113,8 @@ def apply_filters(
         ConfigError: if tokens are to be counted and `count_tokens` is None.
         DropLimitError: if more than `max_drop_fraction` of the rows fail.
     """
-    starts = range(0, max(1, examples.num_rows), BATCH_ROWS)
-    parts = [filter_batch(examples.slice(start, BATCH_ROWS), settings, count_tokens) for start in starts]
-    result = StageResult(*(pa.concat_tables(tables).combine_chunks() for tables in zip(*parts, strict=True)))
+    run = partial(filter_batch, settings=settings, count_tokens=count_tokens)
+    result = StageResult(*(engine or LocalEngine()).map(examples, run, (examples.schema, LEDGER)))
     check_books(STAGE, examples.num_rows, result.kept.num_rows, result.ledger)
     check_drop_fraction(result.ledger, settings.max_drop_fraction)
     return result

@@ -128,7 +128,9 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
         if codes[i] == DOT:
             while i + size < end and codes[i + size] == DOT:
                 size += 1
-        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (_is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)):  # "):" is one token, an emoticon
+        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (
+            _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)
+        ):  # "):" is one token, an emoticon
             size = 2
         elif not flags[i] & AFFIX and flags[i] & ALPHA:
             while i + size < end and flags[i + size] & ALPHA:
