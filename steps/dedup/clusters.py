@@ -16,10 +16,13 @@ from steps.dedup.documents import Document, Documents, lengths
 from steps.dedup.exact import ExactSettings, exact_duplicates
 from steps.dedup.groups import merged_groups
 from steps.dedup.minhash import MinHashSettings, near_duplicates
+from steps.dedup.on_engine import exact_on, near_duplicates_on, ranked
 from steps.dedup.report import Rows, alarms, report_of
 from steps.dedup.selection import Matches, Pairs
 from steps.dedup.semantic import SemanticSettings, semantic_duplicates
 from steps.dedup.sources import check_sources, losses_by_source, source_alarms
+from steps.engines.engine import engine_of
+from steps.engines.settings import EngineSettings
 from steps.errors import ConfigError
 from steps.ledger import Drops, settle
 from steps.settings import Settings
@@ -84,13 +87,16 @@ class DedupResult(NamedTuple):
     report: dict[str, Any]
 
 
-def deduplicate(method: Method, examples: pa.Table, settings: DedupSettings) -> DedupResult:
+def deduplicate(
+    method: Method, examples: pa.Table, settings: DedupSettings, engine: EngineSettings | None = None
+) -> DedupResult:
     """Keep one row of each cluster of duplicates.
 
     Args:
         method: Which method to run; when it is off, every row is kept.
         examples: Schema `EXAMPLES`, or one with more columns.
         settings: The methods' settings, and which row survives.
+        engine: Where exact and near-duplicates are searched; None: in this process.
 
     Returns:
         The survivors in the order of the table. When a row is dropped, its split group merges with its survivor's,
@@ -105,14 +111,13 @@ def deduplicate(method: Method, examples: pa.Table, settings: DedupSettings) -> 
     order = rank(examples, settings.keep)
     matches = Matches([])
     if chosen is not None and examples.num_rows:
-        matches = METHODS[method](Documents(examples["messages"], order, examples["id"]), chosen)
+        matches = _matches(method, examples, order, chosen, engine or EngineSettings())
     pairs = Pairs.of(matches.duplicates)
     rows = Rows(examples, order, matches.earlier)
     drops = Drops(stage)
-    for match in pairs:
-        drops.add(
-            rows.id(match.row), REASONS[method], evidence_id=rows.id(match.other), score=round(match.similarity, 6)
-        )
+    drops.extend(
+        rows.ids(pairs.row), REASONS[method], evidence_ids=rows.ids(pairs.other), scores=np.round(pairs.similarity, 6)
+    )
     inside = pairs.other >= 0  # rows of an earlier corpus have no group here
     groups = merged_groups(examples["group_id"], order[pairs.row[inside]], order[pairs.other[inside]])
     column = examples.schema.get_field_index("group_id")
@@ -125,6 +130,21 @@ def deduplicate(method: Method, examples: pa.Table, settings: DedupSettings) -> 
     report["alarms"] = alarms(report, result.kept["group_id"], settings.max_cluster_fraction)
     report["alarms"] += source_alarms(losses, settings.alarm_source_drop_fraction)
     return DedupResult(*result, report)
+
+
+def _matches(
+    method: Method, examples: pa.Table, order: npt.NDArray[np.int64], chosen: Any, engine: EngineSettings
+) -> Matches:
+    """Run a method, on the engine if it can run there: the exact join, datasketch and an index run in this process."""
+    documents = Documents(examples["messages"], order, examples["id"])
+    if engine.type == "local" or isinstance(chosen, SemanticSettings):
+        return METHODS[method](documents, chosen)
+    rows = ranked(examples, order)
+    if isinstance(chosen, ExactSettings):
+        return exact_on(engine_of(engine), rows, chosen, engine.partitions)
+    if chosen.method == "minhash" and chosen.index_path is None:
+        return near_duplicates_on(engine_of(engine), rows, documents, chosen, engine.partitions)
+    return METHODS[method](documents, chosen)
 
 
 def rank(examples: pa.Table, keep: Keep) -> npt.NDArray[np.int64]:

@@ -120,11 +120,11 @@ def near_duplicates_of(documents: Documents, settings: MinHashSettings, index: I
         *greedy(
             buckets.bounds, buckets.members, buckets.n, buckets.sketches, buckets.min_agreement, places, sizes, sets,
             settings.threshold, settings.threshold - BORDER,
-            *_answers(every, wanted, settings, workers), _numbers(every, wanted, settings),
+            *_answers(every, wanted, settings, workers), numbers_of(every, wanted, settings),
             n_earlier, same_as,
         )
     )  # fmt: skip
-    matches = _matches_of(found, every, settings)
+    matches = matches_of(found, every, settings)
     return matches if index is None else _from_earlier(matches, index)
 
 
@@ -184,7 +184,8 @@ def _answers(
     return *sets_of(documents.segments("answer"), None, wanted, 1, workers), settings.min_answer_overlap
 
 
-def _numbers(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings) -> npt.NDArray[np.int64]:
+def numbers_of(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings) -> npt.NDArray[np.int64]:
+    """Return a hash of the numbers of each wanted row, by rank; empty when they are not compared."""
     if not settings.protect_numbers:
         return np.zeros(0, np.int64)
     hashes = np.zeros(len(documents), np.int64)
@@ -193,7 +194,7 @@ def _numbers(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinH
     return hashes
 
 
-def _matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
+def matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
     """Say what was decided, and why pairs were kept apart; reasons are worded for the pairs that are shown only."""
     rows = np.flatnonzero(found.survivor >= 0)
     vetoed = np.flatnonzero(found.veto)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.dedup.selection import Match, Matches, Pairs
+from steps.tables import take_rows
 
 #: Clusters listed in the report, members shown of each, and characters shown of a row.
 N_LARGEST = 10
@@ -42,6 +43,17 @@ class Rows:
     def id(self, rank: int) -> str:
         """Return the id of a row."""
         return self._earlier[~rank][0] if rank < 0 else str(self._ids[int(self._order[rank])].as_py())
+
+    def ids(self, ranks: npt.NDArray[np.int64]) -> pa.Array | pa.ChunkedArray:
+        """Return the ids of many rows."""
+        inside = ranks >= 0
+        places = self._order[ranks[inside]]
+        own = take_rows(pa.table([self._ids], names=["id"]), places)["id"]
+        if inside.all():
+            return own
+        earlier = pa.array([self._earlier[place][0] for place in ~ranks[~inside]], pa.string())
+        back = np.argsort(np.concatenate([np.flatnonzero(inside), np.flatnonzero(~inside)]), kind="stable")
+        return pa.chunked_array([*own.chunks, earlier], pa.string()).take(pa.array(back))
 
     def excerpt(self, rank: int) -> str:
         """Return the beginning of a row's text."""

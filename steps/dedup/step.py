@@ -7,31 +7,32 @@ from zenml import step
 
 from steps.caching import rerun_when_changed
 from steps.dedup.clusters import DedupSettings, deduplicate
+from steps.engines.settings import EngineSettings
 
 
 @step(cache_policy=rerun_when_changed(__file__))
 def dedup_exact(
-    examples: pa.Table, settings: DedupSettings
+    examples: pa.Table, settings: DedupSettings, engine: EngineSettings
 ) -> tuple[
     Annotated[pa.Table, "exact_unique_examples"],
     Annotated[pa.Table, "dedup_exact_ledger"],
     Annotated[dict[str, Any], "dedup_exact_report"],
 ]:
     """Keep one of the examples whose normalised texts are equal."""
-    result = deduplicate("exact", examples, settings)
+    result = deduplicate("exact", examples, settings, engine)
     return result.kept, result.ledger, result.report
 
 
 @step(cache_policy=rerun_when_changed(__file__))
 def dedup_minhash(
-    examples: pa.Table, settings: DedupSettings
+    examples: pa.Table, settings: DedupSettings, engine: EngineSettings
 ) -> tuple[
     Annotated[pa.Table, "minhash_unique_examples"],
     Annotated[pa.Table, "dedup_minhash_ledger"],
     Annotated[dict[str, Any], "dedup_minhash_report"],
 ]:
     """Keep one of the examples that share most of their word n-grams."""
-    result = deduplicate("minhash", examples, settings)
+    result = deduplicate("minhash", examples, settings, engine)
     return result.kept, result.ledger, result.report
 
 

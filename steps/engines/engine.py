@@ -91,10 +91,13 @@ class LocalEngine:
 def divided(keyed: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     """Yield the parts of a table and their rows, in the table's order, by ascending part."""
     parts = keyed[PART].to_numpy()
-    order = np.argsort(parts, kind="stable")
-    ordered = keyed.take(pa.array(order))
-    found, starts = np.unique(parts[order], return_index=True)
-    ends = np.append(starts, len(order))[1:]
+    ordered = keyed
+    if (parts[1:] < parts[:-1]).any():
+        # numpy sorts 16-bit integers by radix, in a tenth of the time that wider ones take.
+        order = np.argsort(parts.astype(np.int16) if parts.max() < 1 << 15 else parts, kind="stable")
+        ordered, parts = keyed.take(pa.array(order)), parts[order]
+    starts = np.flatnonzero(np.concatenate([[True], parts[1:] != parts[:-1]])[: len(parts)])
+    found, ends = parts[starts], np.append(starts, len(parts))[1:]
     for part, start, end in zip(found.tolist(), starts.tolist(), ends.tolist(), strict=True):
         yield part, ordered.slice(start, end - start)
 

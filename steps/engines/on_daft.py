@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from steps.engines.engine import Function, divided, gathered
 from steps.engines.settings import EngineSettings, check_engine
-from steps.errors import TunesmithError
 
 #: Set before daft is imported, unless the user has set them: no usage statistics, no bars beside our own.
 ENVIRONMENT = {"DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "true", "DAFT_PROGRESS_BAR": "0"}
@@ -114,7 +113,7 @@ def _task(function: Any, returns: Any) -> Any:
 
 
 def _rows(frame: Any) -> Iterator[dict[str, pa.Scalar]]:
-    """Run a frame and yield its rows; an error of ours that a task raised comes out as itself."""
+    """Run a frame and yield its rows; an error that a task raised comes out as itself."""
     from daft.errors import UDFException
 
     try:
@@ -122,7 +121,7 @@ def _rows(frame: Any) -> Iterator[dict[str, pa.Scalar]]:
             for row in range(batch.num_rows):
                 yield {name: batch.column(name)[row] for name in batch.schema.names}
     except UDFException as error:
-        raise error.__cause__ if isinstance(error.__cause__, TunesmithError) else error from None
+        raise error.__cause__ or error from None
 
 
 def _packed(tables: Sequence[pa.Table]) -> bytes:

@@ -26,9 +26,9 @@ class EngineSettings(Settings):
     batch_rows: int = Field(BATCH_ROWS, ge=1)
     """Rows that a function gets at once."""
 
-    partitions: int = Field(64, ge=1, le=4096)
-    """Parts that band keys are divided into, each of which one task searches for candidate pairs. Many more than
-    cores, so that no part is large: at 10 million rows of 25 bands, 64 parts have about 60 MB each."""
+    partitions: int = Field(32, ge=1, le=4096)
+    """Parts that band keys and hashes are dealt among, each of which one task searches; a band of the MinHash is at
+    least one. At 10 million rows a part of one band has 80 MB."""
 
     @model_validator(mode="before")
     @classmethod
