@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from benchmarks import chats
 from benchmarks.machine import PeakMemory, cpu_s, machine, sentence
+from steps.engines.engine import engine_of
 from steps.engines.settings import EngineSettings
 from steps.parquet import read_parquet, write_parquet
 
@@ -82,11 +83,7 @@ class Curation:
         }
 
     def import_rows(self) -> int:
-        from steps.extraction.extract import extract
-        from steps.extraction.sources import DatasetSource, ExtractionSettings, Sources
-
-        source = DatasetSource(name="chats", path=str(self.input))
-        found = extract(Sources(sources=(source,)), ExtractionSettings())
+        found = _extracted(self.input)
         self.store.save(examples=found.examples, extract_ledger=found.ledger)
         return int(found.examples.num_rows)
 
@@ -95,14 +92,14 @@ class Curation:
         from steps.filtering.tokens import token_counter, with_token_counts
 
         count = token_counter(self.model)
-        result = apply_filters(self.store.load("examples"), FilteringSettings(), count)
+        result = apply_filters(self.store.load("examples"), FilteringSettings(), count, engine_of(self.engine))
         self.store.save(filtered=with_token_counts(result.kept, count), filter_ledger=result.ledger)
         return int(result.kept.num_rows)
 
     def dedup(self, method: Any, source: str, target: str) -> int:
         from steps.dedup.clusters import DedupSettings, deduplicate
 
-        result = deduplicate(method, self.store.load(source), DedupSettings())
+        result = deduplicate(method, self.store.load(source), DedupSettings(), self.engine)
         self.store.save(**{target: result.kept, f"dedup_{method}_ledger": result.ledger})
         return int(result.kept.num_rows)
 
@@ -126,6 +123,19 @@ class Curation:
         result = decontaminate(self.store.load("split"), DecontaminationSettings())
         self.store.save(sft_dataset=result.kept, decontaminate_ledger=result.ledger)
         return int(result.kept.num_rows)
+
+
+def imported(folder: Path, rows: int) -> pa.Table:
+    """Return generated conversations as import makes them, schema `EXAMPLES`."""
+    chats.write(folder / "chats.parquet", rows)
+    return _extracted(folder / "chats.parquet").examples
+
+
+def _extracted(path: Path) -> Any:
+    from steps.extraction.extract import extract
+    from steps.extraction.sources import DatasetSource, ExtractionSettings, Sources
+
+    return extract(Sources(sources=(DatasetSource(name="chats", path=str(path)),)), ExtractionSettings())
 
 
 def measure(rows: int, engine: EngineSettings) -> dict[str, Any]:
