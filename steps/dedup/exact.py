@@ -38,20 +38,29 @@ def exact_duplicates(documents: Sequence[Document], settings: ExactSettings) -> 
         settings: The key.
     """
     chosen = Documents.of(documents)
-    first, second, sizes = _hashes(chosen, settings)
+    first, second, sizes = hashes_of(chosen, settings)
     rows = np.flatnonzero(sizes > 0)
-    if not len(rows):
-        return Matches([])
-    order = rows[np.lexsort((rows, second[rows], first[rows]))]
-    new = np.ones(len(order), bool)
-    new[1:] = (first[order[1:]] != first[order[:-1]]) | (second[order[1:]] != second[order[:-1]])
-    survivors = order[np.flatnonzero(new)][np.cumsum(new) - 1]
-    dropped, kept = order[~new], survivors[~new]
+    dropped, kept = equal_rows(first[rows], second[rows], rows)
     sorting = np.argsort(dropped)
     return Matches(Pairs(dropped[sorting], kept[sorting], np.ones(len(dropped))))
 
 
-def _hashes(documents: Documents, settings: ExactSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def equal_rows(first: np.ndarray, second: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks whose hash a better row has too, and the best such row of each.
+
+    Args:
+        first: Half of each row's hash.
+        second: The other half.
+        ranks: Rank of each row.
+    """
+    order = np.lexsort((ranks, second, first))
+    new = np.ones(len(order), bool)
+    new[1:] = (first[order[1:]] != first[order[:-1]]) | (second[order[1:]] != second[order[:-1]])
+    survivors = ranks[order[np.flatnonzero(new)][np.cumsum(new) - 1]] if len(order) else ranks
+    return ranks[order[~new]], survivors[~new]
+
+
+def hashes_of(documents: Documents, settings: ExactSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the halves of each rank's hash, and the bytes of its texts in normal form."""
     from steps.kernels.characters import characters, spaces
     from steps.kernels.normal import hash_documents

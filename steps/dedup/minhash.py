@@ -122,16 +122,15 @@ def near_duplicates_of(documents: Documents, settings: MinHashSettings, index: I
     wanted = buckets.candidates
     n_earlier, same_as = (0, np.zeros(0, np.int64)) if index is None else (len(index), index.same_as(documents.ids))
     places, sizes, sets = sets_of(segments, buckets.counts, wanted, settings.shingle_words, workers)
-    survivor, best, pairs, n_pairs = (
-        greedy(
+    found = Verdicts(
+        *greedy(
             buckets.bounds, buckets.members, buckets.n, buckets.sketches, buckets.min_agreement, places, sizes, sets,
             settings.threshold, settings.threshold - BORDER,
-            *_answers(every, wanted, settings, workers), _numbers(every, wanted, settings),
+            *_answers(every, wanted, settings, workers), numbers_of(every, wanted, settings),
             n_earlier, same_as,
         )
     )  # fmt: skip
-    found = Verdicts(survivor, best, pairs[: 4 * n_pairs].reshape(-1, 4))
-    matches = _matches_of(found, every, settings)
+    matches = matches_of(found, every, settings)
     return matches if index is None else _from_earlier(matches, index)
 
 
@@ -152,17 +151,19 @@ def _propose(
 
 
 class Verdicts(NamedTuple):
-    """What the join decided; arrays by rank, then one row for every pair that was compared and is near the threshold.
+    """What the join decided: arrays by rank, and the pairs that were compared and are near the threshold.
 
     Attributes:
         survivor: The row that each rank goes for, int64; -1 for a row that stays.
         best: Similarity to the survivor.
-        pairs: Shape (pairs, 4): rank, other, similarity, veto.
+        pairs: For each pair in turn rank, other, similarity and veto; with room for more behind.
+        n_pairs: How many pairs there are.
     """
 
     survivor: npt.NDArray[np.int64]
     best: npt.NDArray[np.float64]
     pairs: npt.NDArray[np.float64]
+    n_pairs: int
 
 
 def _from_earlier(matches: Matches, index: Index) -> Matches:
@@ -194,7 +195,8 @@ def _answers(
     return *sets_of(documents.segments("answer"), None, wanted, 1, workers), settings.min_answer_overlap
 
 
-def _numbers(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings) -> npt.NDArray[np.int64]:
+def numbers_of(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings) -> npt.NDArray[np.int64]:
+    """Return a hash of the numbers of each wanted row, by rank; empty when they are not compared."""
     if not settings.protect_numbers:
         return np.zeros(0, np.int64)
     hashes = np.zeros(len(documents), np.int64)
@@ -203,10 +205,10 @@ def _numbers(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinH
     return hashes
 
 
-def _matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
+def matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
     """Say what was decided, and why pairs were kept apart; reasons are worded for the pairs that are shown only."""
     rows = np.flatnonzero(found.survivor >= 0)
-    row, other, similarity, veto = found.pairs.T
+    row, other, similarity, veto = found.pairs[: 4 * found.n_pairs].reshape(-1, 4).T
     vetoed, clear = np.flatnonzero(veto), np.flatnonzero(veto == 0)
     shown = vetoed[np.lexsort((other[vetoed], row[vetoed], -similarity[vetoed]))][:N_SHOWN]
     distance = np.abs(similarity[clear] - settings.threshold)

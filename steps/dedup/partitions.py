@@ -3,7 +3,7 @@
     band_table(documents)            each batch of documents alone           -> part, key, id
     candidate_edges(bands)           all rows of one `part` together         -> id, other
     verify(documents, edges)         the documents that stand in the edges   -> id, other, similarity
-    select(edges)                    all edges together                      -> id, other, similarity of each dropped row
+    select(edges)                    all edges together                      -> id, other, similarity: dropped rows
 
 `id` is the rank of a document, int64: 0 is the row that is kept before all others. A key belongs to one part, so that
 the number of parts changes no result. Candidates number a pair at most once in a part, and `verify` removes those that

@@ -1,5 +1,6 @@
 """The engine against brute force, the exact join and datasketch, and against itself in other circumstances."""
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -22,7 +23,7 @@ def settings(threshold=0.8, **others):
 
 def documents(texts, chunks=1):
     cuts = np.linspace(0, len(texts), chunks + 1).astype(int)
-    parts = [texts[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [texts[a:b] for a, b in pairwise(cuts)]
     return Documents(pa.chunked_array(parts, pa.string()))
 
 

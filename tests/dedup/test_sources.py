@@ -31,7 +31,7 @@ def test_a_source_that_is_wiped_out_stops_the_run_and_is_named(two_sources):
 
 
 def test_the_limit_is_a_setting_and_can_be_off(two_sources):
-    with pytest.raises(DropLimitError, match="max_source_drop_fraction=0.6"):
+    with pytest.raises(DropLimitError, match=r"max_source_drop_fraction=0\.6"):
         run(two_sources(20), max_source_drop_fraction=0.6)
     assert run(two_sources(30), max_source_drop_fraction=None).kept.num_rows == 30
 
