@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
+from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
@@ -29,6 +30,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         check_sources(config.sources)
         check_engine(config.curation.engine)
         _check_benchmarks(config)
+        _check_index(config)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
         _check_model(config)
@@ -42,9 +44,14 @@ def check_config(config: RunConfig) -> dict[str, Any]:
 
 
 def sources_hash_of(config: RunConfig) -> str:
-    """Return the content hash of all files that the run reads: sources, benchmarks, the text of a tiny base model."""
+    """Return the content hash of all files that the run reads: sources, benchmarks, index, a tiny base model's text."""
     text_path = config.model.tiny.text_path
-    others = [*config.curation.decontaminate.benchmark_paths, *([text_path] if text_path else [])]
+    curation = config.curation
+    others = [
+        *curation.decontaminate.benchmark_paths,
+        *curation.dedup.index_paths,
+        *([text_path] if text_path else []),
+    ]
     return fingerprint(config.sources) + hash_paths(others)
 
 
@@ -55,6 +62,12 @@ def _check_benchmarks(config: RunConfig) -> None:
                 f"curation.decontaminate.benchmark_paths: {path} does not exist; without it, training rows could "
                 "repeat the benchmark unseen. Correct the path or remove it"
             )
+
+
+def _check_index(config: RunConfig) -> None:
+    minhash = config.curation.dedup.minhash
+    if minhash is not None and minhash.index_path is not None:
+        read_index(minhash.index_path, minhash)
 
 
 def _check_model(config: RunConfig) -> None:

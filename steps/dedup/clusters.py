@@ -78,6 +78,11 @@ class DedupSettings(Settings):
     0.95 lets a source go that is mostly copies, and stops what leaves next to nothing, as unverified chains did in a
     public run that kept 2 of 859,092 rows. None stops for no source."""
 
+    @property
+    def index_paths(self) -> tuple[str, ...]:
+        """The index of an earlier corpus, if there is one."""
+        return (self.minhash.index_path,) if self.minhash and self.minhash.index_path else ()
+
 
 class DedupResult(NamedTuple):
     """The outcome of a deduplication: the survivors with merged groups, the ledger, and a JSON report."""

@@ -7,11 +7,11 @@ Massive Datasets", section 3.4. Unverified banding was measured to remove 40 % m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steps.dedup.candidates import Buckets, Workers, bands_in_common, cores, sets_of, signatures_of
 from steps.dedup.documents import Document, Documents, Key
@@ -69,6 +69,12 @@ class MinHashSettings(Settings):
 
     max_drop_fraction: float = Field(0.9, ge=0, le=1)
     """Share of rows above which the run stops."""
+
+    @model_validator(mode="after")
+    def _reference_has_no_index(self) -> Self:
+        if self.method == "datasketch" and self.index_path is not None:
+            raise ValueError("method=datasketch is a reference without index_path; set method to minhash or exact_join")
+        return self
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
@@ -145,14 +151,19 @@ def _propose(
 
 
 class Verdicts(NamedTuple):
-    """What the join decided; arrays by rank, then arrays by compared pair."""
+    """What the join decided: arrays by rank, and the pairs that were compared and are near the threshold.
+
+    Attributes:
+        survivor: The row that each rank goes for, int64; -1 for a row that stays.
+        best: Similarity to the survivor.
+        pairs: For each pair in turn rank, other, similarity and veto; with room for more behind.
+        n_pairs: How many pairs there are.
+    """
 
     survivor: npt.NDArray[np.int64]
     best: npt.NDArray[np.float64]
-    row: npt.NDArray[np.int64]
-    other: npt.NDArray[np.int64]
-    similarity: npt.NDArray[np.float64]
-    veto: npt.NDArray[np.uint8]
+    pairs: npt.NDArray[np.float64]
+    n_pairs: int
 
 
 def _from_earlier(matches: Matches, index: Index) -> Matches:
@@ -197,16 +208,16 @@ def numbers_of(documents: Documents, wanted: npt.NDArray[np.bool_], settings: Mi
 def matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
     """Say what was decided, and why pairs were kept apart; reasons are worded for the pairs that are shown only."""
     rows = np.flatnonzero(found.survivor >= 0)
-    vetoed = np.flatnonzero(found.veto)
-    shown = vetoed[np.lexsort((found.other[vetoed], found.row[vetoed], -found.similarity[vetoed]))][:N_SHOWN]
-    clear = np.flatnonzero(found.veto == 0)
-    distance = np.abs(found.similarity[clear] - settings.threshold)
-    nearest = clear[np.lexsort((found.other[clear], found.row[clear], distance))][:N_SHOWN]
-    pairs = Pairs(found.row, found.other, found.similarity)
+    row, other, similarity, veto = found.pairs[: 4 * found.n_pairs].reshape(-1, 4).T
+    vetoed, clear = np.flatnonzero(veto), np.flatnonzero(veto == 0)
+    shown = vetoed[np.lexsort((other[vetoed], row[vetoed], -similarity[vetoed]))][:N_SHOWN]
+    distance = np.abs(similarity[clear] - settings.threshold)
+    nearest = clear[np.lexsort((other[clear], row[clear], distance))][:N_SHOWN]
+    apart = Pairs(row[shown], other[shown], similarity[shown])
     return Matches(
         Pairs(rows, found.survivor[rows], found.best[rows]),
-        [pairs[int(i)] for i in nearest],
-        [pairs[int(i)]._replace(veto=_reason(pairs[int(i)], documents, settings)) for i in shown],
+        list(Pairs(row[nearest], other[nearest], similarity[nearest])),
+        [match._replace(veto=_reason(match, documents, settings)) for match in apart],
         len(vetoed),
     )
 
