@@ -368,10 +368,10 @@ def _enough(flags, a, b):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _is_mark(flags, start, end):  # type: ignore[no-untyped-def]
+    marks = np.uint16(SYMBOL)
     for i in range(start, end):
-        if not flags[i] & SYMBOL:
-            return False
-    return True
+        marks &= flags[i]
+    return marks != 0
 
 
 @njit(cache=True, nogil=True)

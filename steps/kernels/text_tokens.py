@@ -128,7 +128,9 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
         if codes[i] == DOT:
             while i + size < end and codes[i + size] == DOT:
                 size += 1
-        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (_is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)):  # "):" is one token, an emoticon
+        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (
+            _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)
+        ):  # "):" is one token, an emoticon
             size = 2
         elif not flags[i] & AFFIX and flags[i] & ALPHA:
             while i + size < end and flags[i + size] & ALPHA:
@@ -313,7 +315,7 @@ def _infix(codes, flags, i, first, last):  # type: ignore[no-untyped-def]
             while i + size < last and codes[i + size] == code and size < 3:
                 size += 1
             return size if i + size < last and flags[i + size] & ALPHA else 0
-        if code == COLON or code == 0x3C or code == 0x3E or code == 0x3D or code == SLASH:
+        if code in (COLON, SLASH, 0x3C, 0x3D, 0x3E):
             return 1 if after & ALPHA else 0
     return 0
 
@@ -364,7 +366,7 @@ def _is_address(codes, flags, first, last):  # type: ignore[no-untyped-def]
             if i == host or codes[i - 1] == DOT:
                 return False
             dot = i
-        elif code == SLASH or code == 0x3F or code == 0x23 or code == COLON:
+        elif code in (SLASH, COLON, 0x3F, 0x23):
             break
         elif not (flags[i] & (ALPHA | DIGIT) or code == 0x2D or code == 0x40 or code == 0x5F) or flags[i] & SINGLE:
             return False
