@@ -4,7 +4,8 @@ from random import Random
 import pytest
 
 from steps.errors import DropLimitError, InputError
-from steps.splitting.decontaminate import decontaminate, leak_report
+from steps.splitting.decontaminate import decontaminate
+from steps.splitting.leaks import leak_report
 from steps.splitting.overlap import DecontaminationSettings, overlap_index
 
 ALL = 1.0

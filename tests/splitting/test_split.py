@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from steps.errors import InputError
-from steps.rows import LEDGER, SFT
+from steps.rows import LEDGER, SPLIT
 from steps.splitting.split import SplitSettings, split_examples
 
 
@@ -19,7 +19,7 @@ def split_by_id(table):
 def test_the_result_has_the_schema_of_a_data_set_and_all_rows_in_order(scored):
     table = scored(many(60))
     result = split_examples(table, SplitSettings())
-    assert result.kept.schema == SFT
+    assert result.kept.schema == SPLIT
     assert result.kept["id"].equals(table["id"])
     assert result.ledger.schema == LEDGER
     assert set(result.ledger["decision"].to_pylist()) == {"kept"}
