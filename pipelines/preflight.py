@@ -10,6 +10,7 @@ from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
 from steps.registry.push import token_of
+from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
 from steps.training.options import require_hardware
 
@@ -26,7 +27,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         if not config.sources:
             raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
         check_sources(config.sources)
-        _check_benchmarks(config)
+        benchmark_files(config.curation.decontaminate)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
         _check_model(config)
@@ -42,17 +43,8 @@ def check_config(config: RunConfig) -> dict[str, Any]:
 def sources_hash_of(config: RunConfig) -> str:
     """Return the content hash of all files that the run reads: sources, benchmarks, the text of a tiny base model."""
     text_path = config.model.tiny.text_path
-    others = [*config.curation.decontaminate.benchmark_paths, *([text_path] if text_path else [])]
+    others = [*benchmark_files(config.curation.decontaminate), *([text_path] if text_path else [])]
     return fingerprint(config.sources) + hash_paths(others)
-
-
-def _check_benchmarks(config: RunConfig) -> None:
-    for path in config.curation.decontaminate.benchmark_paths:
-        if not Path(path).is_file():
-            raise InputError(
-                f"curation.decontaminate.benchmark_paths: {path} does not exist; without it, training rows could "
-                "repeat the benchmark unseen. Correct the path or remove it"
-            )
 
 
 def _check_model(config: RunConfig) -> None:

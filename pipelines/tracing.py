@@ -24,6 +24,7 @@ LEDGERS = (
     "judge",
     "split",
     "decontaminate",
+    "mix",
     "preferences",
 )
 

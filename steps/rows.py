@@ -154,3 +154,11 @@ def prompt_and_answer(messages: Sequence[Mapping[str, str]]) -> tuple[list[dict[
 def rows_of_split(dataset: pa.Table, split: str) -> pa.Table:
     """Return the rows of one split (`train`, `validation` or `test`)."""
     return dataset.filter(pc.equal(dataset["split"], split))
+
+
+def repeats_of(rows: pa.Table) -> list[int]:
+    """Return how often each row is read in an epoch: once, unless mixing said otherwise."""
+    if "repeats" not in rows.column_names:
+        return [1] * rows.num_rows
+    repeats: list[int] = pc.fill_null(rows["repeats"], 1).to_pylist()
+    return repeats
