@@ -64,14 +64,14 @@ class Task(NamedTuple):
 
     def files(self) -> list[Path]:
         """List the local files of the task: its YAML, and its rows where they are files."""
-        return [*self.sources, *local_files(self.settings, self.split, self.sources[0])]
+        return [*self.sources, *local_files(self.settings, self.split, self.sources)]
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides the task's texts."""
         digest = xxhash.xxh3_128()
         for file in self.files():
             digest.update(file.read_bytes() + b"\0")
-        if not local_files(self.settings, self.split, self.sources[0]):
+        if not local_files(self.settings, self.split, self.sources):
             digest.update(hub_rows(self.settings, self.split, self.name)._fingerprint)
         return str(digest.hexdigest())
 
@@ -84,14 +84,15 @@ class Task(NamedTuple):
         Raises:
             InputError: if the rows cannot be read, or a template names a field that a row lacks.
         """
-        files = local_files(self.settings, self.split, self.sources[0])
+        files = local_files(self.settings, self.split, self.sources)
         rows: Iterable[Mapping[str, Any]]
         rows = file_rows(files, self.settings, self.split) if files else hub_rows(self.settings, self.split, self.name)
         render = _renderer(self)
         for number, row in enumerate(rows):
             evidence = f"lm_eval:{self.name}:{number}"
             for text in dict.fromkeys(render(row, evidence)):
-                yield evidence, text
+                if text.strip():
+                    yield evidence, text
 
 
 def load_tasks(paths: Sequence[str]) -> list[Task]:

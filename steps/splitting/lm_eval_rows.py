@@ -14,10 +14,10 @@ from steps.errors import InputError
 _READERS = {"json", "csv", "parquet", "text"}
 
 
-def local_files(settings: Mapping[str, Any], split: str, task_file: Path) -> list[Path]:
+def local_files(settings: Mapping[str, Any], split: str, sources: Sequence[Path]) -> list[Path]:
     """Return the files of a task's split; empty where its data set lies on the Hub.
 
-    Relative paths are relative to the working directory, as lm-eval reads them, or else to the task's file.
+    Relative paths are relative to the working directory, as lm-eval reads them, or else to a file of the task.
 
     Raises:
         InputError: if the task names no file, or one that does not exist.
@@ -29,15 +29,15 @@ def local_files(settings: Mapping[str, Any], split: str, task_file: Path) -> lis
         named = named.get(split)
     patterns = [named] if isinstance(named, str) else list(named or [])
     if not patterns:
-        raise InputError(f"{task_file}: dataset_kwargs.data_files names no file of the split {split}")
-    files = [file for pattern in patterns for file in _matching(str(pattern), task_file)]
+        raise InputError(f"{sources[0]}: dataset_kwargs.data_files names no file of the split {split}")
+    files = [file for pattern in patterns for file in _matching(str(pattern), sources)]
     if not files:
-        raise InputError(f"{task_file}: dataset_kwargs.data_files: {', '.join(map(str, patterns))} does not exist")
+        raise InputError(f"{sources[0]}: dataset_kwargs.data_files: {', '.join(map(str, patterns))} does not exist")
     return files
 
 
-def _matching(pattern: str, task_file: Path) -> list[Path]:
-    for folder in (Path.cwd(), task_file.parent):
+def _matching(pattern: str, sources: Sequence[Path]) -> list[Path]:
+    for folder in (Path.cwd(), *(source.parent for source in sources)):
         path = folder / pattern
         found = [path] if path.is_file() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         if found:
