@@ -9,7 +9,15 @@ from steps.kernels.buffers import texts_of
 from steps.kernels.hashing import hash_strings
 from steps.kernels.ngrams import Words
 
-TEXTS = ["Don't panic: 42 towels", "", "日本語 text, ひらがな", "ÄRGER über Straße ﬁn", "a", "a b a b a", "don t PANIC 42 towels"]
+TEXTS = [
+    "Don't panic: 42 towels",
+    "",
+    "日本語 text, ひらがな",
+    "ÄRGER über Straße ﬁn",
+    "a",
+    "a b a b a",
+    "don t PANIC 42 towels",
+]
 
 
 def hashed(texts):

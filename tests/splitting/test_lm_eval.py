@@ -10,7 +10,10 @@ from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
 from steps.splitting.lm_eval import load_tasks
 
 DOCS = [
-    {"question": "Which tide follows the ebb in the harbour of the small northern island", "options": ["spring", "flood"]},
+    {
+        "question": "Which tide follows the ebb in the harbour of the small northern island",
+        "options": ["spring", "flood"],
+    },
     {"question": "Who keeps the lamp of the lighthouse", "options": ["the keeper", "the cook"]},
 ]
 TASK = """
@@ -81,7 +84,9 @@ def test_an_include_is_read_and_its_keys_can_be_changed(folder):
 def test_a_group_gives_its_tasks_by_name_and_inline_and_in_other_groups(folder):
     (folder / "second.yaml").write_text(TASK.replace("task: harbour", "task: second"))
     (folder / "inner.yaml").write_text("group: inner\ntask: [second]\n")
-    (folder / "all.yaml").write_text("group: all\ntask:\n  - harbour\n  - inner\n  - {task: third, include: harbour.yaml}\n")
+    (folder / "all.yaml").write_text(
+        "group: all\ntask:\n  - harbour\n  - inner\n  - {task: third, include: harbour.yaml}\n"
+    )
     assert [task.name for task in load_tasks([str(folder / "all.yaml")])] == ["harbour", "second", "third"]
 
 
@@ -137,7 +142,11 @@ def test_the_files_of_tasks_and_benchmarks_are_known_before_a_run(folder):
     settings = DecontaminationSettings(
         benchmark_paths=(str(folder / "rows.jsonl"),), lm_eval_tasks=(str(folder / "harbour.yaml"),)
     )
-    assert [path.rsplit("/", 1)[1] for path in benchmark_files(settings)] == ["rows.jsonl", "harbour.yaml", "rows.jsonl"]
+    assert [path.rsplit("/", 1)[1] for path in benchmark_files(settings)] == [
+        "rows.jsonl",
+        "harbour.yaml",
+        "rows.jsonl",
+    ]
     with pytest.raises(InputError, match=r"missing\.yaml"):
         benchmark_files(DecontaminationSettings(lm_eval_tasks=(str(folder / "missing.yaml"),)))
 

@@ -9,7 +9,12 @@ from steps.splitting.benchmarks import benchmark_index
 from steps.splitting.overlap import DecontaminationSettings, OverlapIndex, build_index
 from steps.splitting.overlap_files import MANIFEST, index_key, load_index, load_or_build, save_index
 
-TEXTS = ["one two three four five six seven eight nine ten eleven twelve thirteen fourteen", "short text", "", "one two"]
+TEXTS = [
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
+    "short text",
+    "",
+    "one two",
+]
 EVIDENCE = ["a:1", "a:2", "a:3", "b:1"]
 CONTENT = {"a": "1", "b": "2"}
 

@@ -158,7 +158,9 @@ def test_each_source_and_kind_gets_its_exact_share_when_asked(scored):
     sizes = {"list": 200, "summary": 30, "code": 12, "chat": 3}
     settings = SplitSettings(stratify="exact", test_fraction=0.25, validation_fraction=0.1)
     table = strata_of(scored, sizes)
-    counts = Counter(zip(*(split_examples(table, settings).kept[c].to_pylist() for c in ("kind", "split")), strict=True))
+    counts = Counter(
+        zip(*(split_examples(table, settings).kept[c].to_pylist() for c in ("kind", "split")), strict=True)
+    )
     for kind, n in sizes.items():
         assert abs(counts[kind, "test"] - 0.25 * n) <= 1
         assert abs(counts[kind, "validation"] - 0.1 * n) <= 1
@@ -187,7 +189,9 @@ def test_a_group_larger_than_a_held_out_split_raises_an_alarm_and_never_skews_ex
         assert Counter(result.kept["split"].to_pylist())["test"] == 20
     skewed = SplitSettings(test_fraction=0.9, validation_fraction=0.05)
     small = [(f"q{i}", "a", "large") for i in range(50)] + many(450, 1)
-    seen = {split_examples(scored(small), skewed.model_copy(update={"seed": seed})).report["alarms"][0] for seed in range(3)}
+    seen = {
+        split_examples(scored(small), skewed.model_copy(update={"seed": seed})).report["alarms"][0] for seed in range(3)
+    }
     assert any("stands in test" in alarm for alarm in seen)
 
 
