@@ -3,7 +3,8 @@
 **Stable.** A document (or imported row) has a position in [0, 1), a hash of its id and the seed. The test split is the
 lowest positions, validation comes next, training last. A group stands where its lowest document stands, so that when
 new data links two groups, both go where the lower one was: rows then move from training towards the test split and
-never back. Nothing else decides, so that no memory of earlier runs is needed.
+never back. Nothing else decides, so that no memory of earlier runs is needed. The price: a group of many documents is
+likely to be tested on, and an alarm says so of one that is larger than the split should be.
 
 **Stratified.** Every stratum (source and kind) then gets its share by expectation, with the spread of a coin. No rule
 without memory can do better and never move a test row: were a stratum of one document promised a test row, every

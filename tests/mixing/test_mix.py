@@ -16,8 +16,7 @@ def dataset(sizes, n_held_out=5, seed=0, kinds=("k",)):
     random = Random(seed)
     rows = []
     for source, n in sizes.items():
-        for i in range(n):
-            rows.append((source, f"{source}{i}", "train", random.randrange(5, 200)))
+        rows += [(source, f"{source}{i}", "train", random.randrange(5, 200)) for i in range(n)]
     first = next(iter(sizes))
     rows += [(first, f"held{i}", split, 10) for i in range(n_held_out) for split in ("validation", "test")]
     return table(
