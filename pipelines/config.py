@@ -23,10 +23,12 @@ from steps.extraction.corpus import CorpusSettings
 from steps.extraction.sources import ExtractionSettings, Source
 from steps.filtering.rules import FilteringSettings
 from steps.judging.judge import JudgingSettings
+from steps.mixing.guidance import TaskType
+from steps.mixing.settings import MixSettings
 from steps.preference.build import PreferenceSettings
 from steps.registry.release import ReleaseSettings
 from steps.settings import Settings
-from steps.splitting.decontaminate import DecontaminationSettings
+from steps.splitting.decontamination_settings import DecontaminationSettings
 from steps.splitting.split import SplitSettings
 from steps.synthesis.synthesise import SynthesisSettings
 from steps.training.base import ModelSettings
@@ -49,6 +51,10 @@ class CurationSettings(Settings):
     judge: JudgingSettings = JudgingSettings()
     split: SplitSettings = SplitSettings()
     decontaminate: DecontaminationSettings = DecontaminationSettings()
+    mix: MixSettings | None = None
+    """Which training rows are read, and how often; none reads all, once."""
+    task_type: TaskType | None = None
+    """What the model shall learn, for the guidance on quantities; none guesses it from the rows' kinds."""
 
 
 class TrainingSettings(Settings):

@@ -6,12 +6,15 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
+from pipelines.versions import stored
 from steps.dedup.step import dedup_exact, dedup_minhash, dedup_semantic
 from steps.extraction.sources import Sources, hash_paths
 from steps.extraction.step import extract_documents
 from steps.filtering.step import filter_examples
 from steps.judging.step import judge_examples
+from steps.mixing.step import mix_dataset
 from steps.reporting.step import report_curation
+from steps.splitting.benchmarks import benchmark_files
 from steps.splitting.step import decontaminate_dataset, split_dataset
 from steps.synthesis.step import synthesise_examples
 from steps.training.step import prepare_base_model
@@ -26,8 +29,8 @@ class Curated(NamedTuple):
     curation_report: Any
 
 
-def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
-    """Add the steps of curation to the pipeline being built."""
+def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = "") -> Curated:
+    """Add the steps of curation to the pipeline being built; `previous_splits` is the id of the splits to honour."""
     chosen = config.curation
     text_path = config.model.tiny.text_path
     base_model = prepare_base_model(settings=config.model, text_hash=hash_paths([text_path] if text_path else []))
@@ -49,10 +52,13 @@ def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
     )
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
     scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
-    split, split_ledger = split_dataset(examples=scored, settings=chosen.split)
-    dataset, decontaminate_ledger = decontaminate_dataset(
-        examples=split, settings=chosen.decontaminate, benchmarks_hash=hash_paths(chosen.decontaminate.benchmark_paths)
+    split, split_ledger, split_report = split_dataset(
+        examples=scored, settings=chosen.split, previous=stored(previous_splits) if previous_splits else None
     )
+    clean, decontaminate_ledger, decontaminate_report = decontaminate_dataset(
+        examples=split, settings=chosen.decontaminate, benchmarks_hash=hash_paths(benchmark_files(chosen.decontaminate))
+    )
+    dataset, mix_ledger, mix_report = mix_dataset(examples=clean, settings=chosen.mix)
     report = report_curation(
         documents=documents,
         sft_dataset=dataset,
@@ -66,15 +72,20 @@ def curation_steps(config: RunConfig, sources_hash: str) -> Curated:
         judge_ledger=judge_ledger,
         split_ledger=split_ledger,
         decontaminate_ledger=decontaminate_ledger,
+        mix_ledger=mix_ledger,
         dedup_exact_report=exact_report,
         dedup_minhash_report=minhash_report,
         dedup_semantic_report=semantic_report,
         judge_report=judge_report,
+        split_report=split_report,
+        decontaminate_report=decontaminate_report,
+        mix_report=mix_report,
+        task_type=chosen.task_type,
     )
     return Curated(base_model, dataset, preferences, report)
 
 
 @pipeline(name="curate", execution_mode=ExecutionMode.FAIL_FAST)
-def curate(config: RunConfig, sources_hash: str) -> None:
+def curate(config: RunConfig, sources_hash: str, previous_splits: str = "") -> None:
     """Curate a data set."""
-    curation_steps(config, sources_hash)
+    curation_steps(config, sources_hash, previous_splits)

@@ -12,6 +12,7 @@ from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
 from steps.registry.push import token_of
+from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
 from steps.training.options import require_hardware
 
@@ -29,7 +30,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
             raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
         check_sources(config.sources)
         check_engine(config.curation.engine)
-        _check_benchmarks(config)
+        benchmark_files(config.curation.decontaminate)
         _check_index(config)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
@@ -48,20 +49,11 @@ def sources_hash_of(config: RunConfig) -> str:
     text_path = config.model.tiny.text_path
     curation = config.curation
     others = [
-        *curation.decontaminate.benchmark_paths,
+        *benchmark_files(curation.decontaminate),
         *curation.dedup.index_paths,
         *([text_path] if text_path else []),
     ]
     return fingerprint(config.sources) + hash_paths(others)
-
-
-def _check_benchmarks(config: RunConfig) -> None:
-    for path in config.curation.decontaminate.benchmark_paths:
-        if not Path(path).is_file():
-            raise InputError(
-                f"curation.decontaminate.benchmark_paths: {path} does not exist; without it, training rows could "
-                "repeat the benchmark unseen. Correct the path or remove it"
-            )
 
 
 def _check_index(config: RunConfig) -> None:

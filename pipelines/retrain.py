@@ -12,9 +12,9 @@ from pipelines.versions import Champion
 
 
 @pipeline(name="retrain", execution_mode=ExecutionMode.FAIL_FAST)
-def retrain(config: RunConfig, sources_hash: str, champion: list[str]) -> None:
+def retrain(config: RunConfig, sources_hash: str, champion: list[str], previous_splits: str = "") -> None:
     """Curate, fine-tune, align, evaluate, release; `champion` is the version to beat and its release's id, or empty."""
-    curated = curation_steps(config, sources_hash)
+    curated = curation_steps(config, sources_hash, previous_splits)
     models = finetuning_steps(config, curated.base_model, curated.sft_dataset, curated.imported_preferences)
     opponent = Champion(*champion) if champion else None
     evaluated = evaluation_steps(config, curated.base_model, models, curated.sft_dataset, opponent)

@@ -12,7 +12,7 @@ import click
 from pipelines.config import RunConfig, load_config
 from pipelines.preflight import check_config, sources_hash_of
 from pipelines.runtime import narrated, prepare_environment
-from pipelines.versions import artifact_ids, champion_of, find_version, version_name
+from pipelines.versions import artifact_ids, champion_of, find_version, previous_splits_of, version_name
 from steps.errors import DropLimitError, GateRefusedError
 
 if TYPE_CHECKING:
@@ -67,8 +67,27 @@ def plan_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         "version": version,
         "champion": champion.version if champion else "none",
         "stack": _active_stack(config),
+        "quantity": _quantity(config),
         **inventory,
     }
+
+
+def _quantity(config: RunConfig) -> str:
+    """Say how many training rows the task usually takes, and how many the newest curated version has."""
+    from zenml.client import Client
+
+    from steps.mixing.guidance import advise, parameters_named, parameters_of, said, task_of
+
+    base = Path(config.model.base)
+    n_parameters = parameters_of(base) if base.is_dir() else parameters_named(config.model.base)
+    task = config.curation.task_type
+    if Client().list_models(name=config.name, size=1).items:
+        report = find_version(config.name, "latest", ("curation_report",)).get_artifact("curation_report")
+        if report is not None:
+            found = report.load()["guidance"]
+            if found["unit"] == "rows" and task in {None, found["task"]}:
+                return said(advise(found["task"], n_parameters, found["have"]))
+    return said(advise(task or task_of(["imported"]), n_parameters))
 
 
 def _write_corpus(config: RunConfig) -> None:
@@ -118,6 +137,7 @@ def _arguments(config: RunConfig) -> tuple[str, dict[str, Any]]:
     else:
         arguments["sources_hash"] = sources_hash_of(config)
         name = version_name(config, arguments["sources_hash"])
+        arguments["previous_splits"] = previous_splits_of(config, name)
     if config.pipeline in {"evaluate", "retrain"}:
         arguments["champion"] = list(champion_of(config.name, name) or ())
     return name, arguments

@@ -25,6 +25,7 @@ LEDGERS = (
     "judge",
     "split",
     "decontaminate",
+    "mix",
     "preferences",
 )
 

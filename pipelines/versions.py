@@ -93,6 +93,26 @@ def stored(artifact_id: str) -> Any:
     return Client().get_artifact_version(artifact_id)
 
 
+def previous_splits_of(config: RunConfig, version: str) -> str:
+    """Return the id of the splits that `curation.split.previous` names, other than `version`'s own; "" for none.
+
+    Raises:
+        InputError: if a version that is named, and is not `latest`, does not exist or has no splits.
+    """
+    from zenml.client import Client
+
+    reference = config.curation.split.previous
+    if reference is None:
+        return ""
+    if reference != "latest":
+        return str(artifact_of(find_version(config.name, reference), "split_examples").id)
+    if not Client().list_models(name=config.name, size=1).items:
+        return ""
+    versions = Client().list_model_versions(model=config.name, sort_by="desc:number", size=50, hydrate=True).items
+    earlier = (found.get_artifact("split_examples") for found in versions if found.name != version)
+    return next((str(artifact.id) for artifact in earlier if artifact is not None), "")
+
+
 def artifact_of(version: ModelVersionResponse, name: str) -> ArtifactVersionResponse:
     """Return the newest artifact `name` of a model version.
 

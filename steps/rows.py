@@ -3,7 +3,7 @@
 A row keeps its `id` for life. The id hashes the row's content *and* where it came from, so that two identical
 rows of two files stay two rows until deduplication says which of them goes. A table gains columns on its way:
 
-    documents ─ synthesise ─> examples ─ filter ─ dedup ─> examples ─ judge ─> scored ─ split ─> sft_dataset
+    documents ─ synthesise ─> examples ─ filter ─ dedup ─> examples ─ judge ─> scored ─ split ─ mix ─> sft_dataset
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ JUDGEMENT = pa.schema(
 SCORED = pa.schema([*FILTERED, *JUDGEMENT])
 
 SPLITS = ("train", "validation", "test")
-SFT = pa.schema([*SCORED, pa.field("split", pa.string(), nullable=False)])
+SPLIT = pa.schema([*SCORED, pa.field("split", pa.string(), nullable=False)])
+
+#: What mixing adds: how often a training row is read in one epoch; null reads as once.
+SFT = pa.schema([*SPLIT, pa.field("repeats", pa.int32())])
 
 #: One preference. `ranker` says who decided: `human` or `imported` for data sets, `check:<name>` or `judge:<model>`
 #: for samples of our own model. `example_id` is the row whose prompt was sampled.
@@ -153,3 +156,11 @@ def prompt_and_answer(messages: Sequence[Mapping[str, str]]) -> tuple[list[dict[
 def rows_of_split(dataset: pa.Table, split: str) -> pa.Table:
     """Return the rows of one split (`train`, `validation` or `test`)."""
     return filter_rows(dataset, pc.equal(dataset["split"], split))
+
+
+def repeats_of(rows: pa.Table) -> list[int]:
+    """Return how often each row is read in an epoch: once, unless mixing said otherwise."""
+    if "repeats" not in rows.column_names:
+        return [1] * rows.num_rows
+    repeats: list[int] = pc.fill_null(rows["repeats"], 1).to_pylist()
+    return repeats

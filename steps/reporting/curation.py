@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from steps.ledger import count_dropped, reasons
+from steps.mixing.guidance import TaskType, advise, parameters_of, task_of
+from steps.rows import rows_of_split
 
 
 def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
@@ -38,3 +41,12 @@ def sources_of(dataset: pa.Table) -> list[dict[str, Any]]:
 def splits_of(dataset: pa.Table) -> dict[str, int]:
     """Return the number of rows per split."""
     return {entry["values"]: entry["counts"] for entry in dataset["split"].value_counts().to_pylist()}
+
+
+def guidance_of(
+    dataset: pa.Table, base_model: Path, tokens: Mapping[str, Mapping[str, int]], task: TaskType | None
+) -> dict[str, Any]:
+    """Return whether the training rows are as many as the task usually takes; `task` None guesses it from the kinds."""
+    train = rows_of_split(dataset, "train")
+    chosen = task or task_of(train["kind"].unique().to_pylist())
+    return advise(chosen, parameters_of(base_model), train.num_rows, tokens["train"]["total"])

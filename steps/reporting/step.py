@@ -7,8 +7,10 @@ import pyarrow as pa
 from zenml import step
 
 from steps.caching import rerun_when_changed
-from steps.reporting.curation import funnel, sources_of, splits_of
+from steps.mixing.guidance import TaskType
+from steps.reporting.curation import funnel, guidance_of, sources_of, splits_of
 from steps.reporting.tokens import count_dataset_tokens
+from steps.splitting.leaks import leak_report
 
 
 @step(cache_policy=rerun_when_changed(__file__))
@@ -25,10 +27,15 @@ def report_curation(
     judge_ledger: pa.Table,
     split_ledger: pa.Table,
     decontaminate_ledger: pa.Table,
+    mix_ledger: pa.Table,
     dedup_exact_report: dict[str, Any],
     dedup_minhash_report: dict[str, Any],
     dedup_semantic_report: dict[str, Any],
     judge_report: dict[str, Any],
+    split_report: dict[str, Any],
+    decontaminate_report: dict[str, Any],
+    mix_report: dict[str, Any],
+    task_type: TaskType | None = None,
 ) -> Annotated[dict[str, Any], "curation_report"]:
     """Sum up what each stage kept and dropped, where the rows come from."""
     ledgers = {
@@ -41,13 +48,20 @@ def report_curation(
         "judge": judge_ledger,
         "split": split_ledger,
         "decontaminate": decontaminate_ledger,
+        "mix": mix_ledger,
     }
+    tokens = count_dataset_tokens(sft_dataset, base_model)
     return {
         "funnel": funnel(ledgers),
         "n_documents": documents.num_rows,
         "sources": sources_of(sft_dataset),
         "splits": splits_of(sft_dataset),
-        "tokens": count_dataset_tokens(sft_dataset, base_model),
+        "tokens": tokens,
         "dedup": {"exact": dedup_exact_report, "minhash": dedup_minhash_report, "semantic": dedup_semantic_report},
         "judge": judge_report,
+        "split": split_report,
+        "decontaminate": decontaminate_report,
+        "mix": mix_report,
+        "leaks": leak_report(sft_dataset),
+        "guidance": guidance_of(sft_dataset, base_model, tokens, task_type),
     }

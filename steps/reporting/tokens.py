@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.errors import InputError
-from steps.rows import SPLITS
+from steps.rows import SPLITS, repeats_of
 from steps.tables import take_rows
 
 #: Rows of a split that are counted one by one: rendering takes about a millisecond a row. A larger split is counted
@@ -22,8 +22,9 @@ COUNTED_ROWS = 20_000
 def count_dataset_tokens(dataset: pa.Table, base_model: Path) -> dict[str, dict[str, int]]:
     """Count, per split, all tokens and the trained ones (answers and their ends of turn).
 
-    Rows that the template refuses count as `n_refused`; training skips them with their reason. `n_counted` is the
-    number of rows that were looked at: below the size of the split, the other numbers are scaled up from them.
+    A row counts as often as it is read in an epoch (`repeats`). Rows that the template refuses count as `n_refused`;
+    training skips them with their reason. `n_counted` is the number of rows that were looked at: below the size of
+    the split, the other numbers are scaled up from them.
 
     Args:
         dataset: Columns `messages` and `split`.
@@ -43,14 +44,15 @@ def _count(dataset: pa.Table, split: str, tokenizer: Any) -> dict[str, int]:
     if n > COUNTED_ROWS:
         positions = positions[np.arange(COUNTED_ROWS) * n // COUNTED_ROWS]
     total = trained = n_refused = 0
-    for messages in take_rows(dataset.select(["messages"]), positions)["messages"].to_pylist():
+    rows = take_rows(dataset, positions)
+    for messages, times in zip(rows["messages"].to_pylist(), repeats_of(rows), strict=True):
         try:
             encoded = encode(tokenizer, messages)
         except InputError:
             n_refused += 1
             continue
-        total += len(encoded.input_ids)
-        trained += sum(label != IGNORED for label in encoded.labels)
+        total += times * len(encoded.input_ids)
+        trained += times * sum(label != IGNORED for label in encoded.labels)
     scale = n / max(len(positions), 1)
     counts = {"total": total, "trained": trained, "n_refused": n_refused}
     return {**{name: round(count * scale) for name, count in counts.items()}, "n_counted": len(positions)}

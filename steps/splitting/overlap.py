@@ -1,134 +1,283 @@
-"""An index of texts that must not be trained on, searched by word n-grams.
+"""An index of texts that must not be trained on, searched by word n-grams over Arrow buffers.
 
-The method is that of Brown et al. 2020, "Language Models are Few-Shot Learners" (arXiv:2005.14165), appendix C: word
-13-grams, of which those that occur in more than 10 training documents are boilerplate and tell nothing.
+Three measures, each blind where another sees:
+
+- **exact**: the same words in the same order, whatever the case, spacing and punctuation.
+- **n-grams**: the shared word 13-grams as a share of the shorter text's. 13-grams are those of Brown et al. 2020,
+  "Language Models are Few-Shot Learners" (arXiv:2005.14165), appendix C, which also says that n-grams which occur in
+  more than 10 training documents are boilerplate and tell nothing.
+- **coverage**: the share of the protected text's words that stand in a shared 8-gram. 8-grams are those of Chowdhery
+  et al. 2022, "PaLM" (arXiv:2204.02311), section 8, who call a row contaminated when 70 % of its 8-grams were seen.
+  Counting words instead of n-grams is how Touvron et al. 2023, "Llama 2" (arXiv:2307.09288), appendix A.6, measure: an
+  inserted word then costs a text one word and not eight n-grams. At 80 % they call a row dirty.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from steps.dedup.shingles import Shingles, shingles
-from steps.filtering.words import normalise, words
-from steps.settings import Settings
+from steps.kernels.buffers import texts_of
+from steps.splitting.decontamination_settings import CoverageSettings, DecontaminationSettings
+from steps.splitting.overlap_files import Level, StoredIndex
 
+if TYPE_CHECKING:
+    from steps.kernels.ngrams import Words
 
-class DecontaminationSettings(Settings):
-    """What counts as an overlap with the test split or a benchmark."""
+__all__ = ["CoverageSettings", "DecontaminationSettings", "Found", "Overlap", "OverlapIndex", "overlap_index"]
 
-    ngram_words: int = Field(13, ge=3, le=50)
-    """Words of an n-gram. 13 as in Brown et al. 2020. Shorter texts are compared as a whole."""
+#: Texts are hashed in batches of about this many bytes: the hashes of a batch take four times that.
+BATCH_BYTES = 16 << 20
+#: Characters of the shared passage that a ledger row shows.
+PASSAGE_CHARACTERS = 120
+#: Bytes of a text within which that passage lies when it stands at the beginning.
+_PASSAGE_BYTES = 4 * PASSAGE_CHARACTERS
 
-    max_ngram_frequency: int | None = Field(10, ge=1)
-    """N-grams, and short texts, that occur in more training texts than this are boilerplate and ignored. 10 as in
-    Brown et al. 2020. None ignores nothing."""
-
-    min_overlap: float = Field(0.4, gt=0, le=1)
-    """Least share of telling n-grams that two texts have in common, of the shorter text's. On GPTeacher's code, pairs
-    below 0.4 are mostly the same idiom for another task; on GSM8K, pairs above it are one problem with new numbers."""
-
-    benchmark_paths: tuple[str, ...] = ()
-    """JSONL files (every text of every row) or text files (every line) that training must not have seen."""
-
-    max_drop_fraction: float = Field(0.2, ge=0, le=1)
-    """Share of rows above which the run stops."""
+METHODS = ("exact", "ngrams", "coverage")
 
 
 class Overlap(NamedTuple):
-    """The indexed text that a searched text overlaps most, and the share of the shorter text's n-grams they share."""
+    """The indexed text that a searched text overlaps most, and the measure of the method that found it."""
 
     evidence_id: str
     ratio: float
 
 
+class Found(NamedTuple):
+    """What a search found, one entry per searched text.
+
+    Attributes:
+        texts: int64; the indexed text, or -1.
+        scores: float64; the measure.
+        methods: int64; position in `METHODS`.
+        spans: Shape (texts, 2), int64; first word and end of the longest shared run in the indexed text.
+    """
+
+    texts: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    methods: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
+
+
 class OverlapIndex:
-    """Finds the indexed text that a text overlaps. Build it with `overlap_index`."""
+    """Finds the indexed text that a text overlaps: first `learn` what is boilerplate, then `search`.
 
-    def __init__(self, settings: DecontaminationSettings) -> None:
+    Args:
+        stored: The indexed texts with their n-grams, from memory or from disk.
+        settings: The methods and their thresholds.
+    """
+
+    def __init__(self, stored: StoredIndex, settings: DecontaminationSettings) -> None:
+        from steps.kernels.overlaps import buckets_of
+
+        self.stored = stored
         self._settings = settings
-        self._whole: dict[str, str] = {}
-        self._sizes: dict[tuple[str, int], int] = {}
-        self._entries: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        self._frequent: set[int] = set()
-        self._frequent_whole: set[str] = set()
+        self._buckets = {n: buckets_of(level.grams) for n, level in stored.levels.items()}
+        self._counts = {n: np.zeros(len(level.grams), np.int64) for n, level in stored.levels.items()}
+        self._last = {n: np.full(len(level.grams), -1, np.int64) for n, level in stored.levels.items()}
+        self._whole_counts = np.zeros(len(stored.wholes), np.int64)
+        self._n_learnt = 0
+        self._sizes: dict[str, npt.NDArray[np.int64]] | None = None
 
-    def add(self, evidence_id: str, text: str) -> None:
-        """Index a text under the id that `find` shall name."""
-        tokens = words(normalise(text))
-        if not tokens:
-            return
-        self._whole.setdefault(" ".join(tokens), evidence_id)
-        if len(tokens) < self._settings.ngram_words:
-            return
-        grams = shingles(tokens, self._settings.ngram_words).tolist()
-        entry = (evidence_id, len(self._sizes))
-        self._sizes[entry] = len(grams)
-        for gram in grams:
-            self._entries[gram].append(entry)
+    def learn(self, words: Words) -> npt.NDArray[np.bool_]:
+        """Count the indexed n-grams in texts that will be searched; return which texts have any at all."""
+        from steps.kernels.overlaps import count_texts
 
-    def ignore_boilerplate(self, training_texts: Iterable[str]) -> None:
-        """Ignore the n-grams and whole texts that occur in more than `max_ngram_frequency` of the texts."""
-        limit = self._settings.max_ngram_frequency
-        if limit is None or not self._whole:
-            return
-        grams: Counter[int] = Counter()
-        whole: Counter[str] = Counter()
-        for text in training_texts:
-            tokens = words(normalise(text))
-            grams.update(gram for gram in self._grams(tokens).tolist() if gram in self._entries)
-            joined = " ".join(tokens)
-            if joined in self._whole:
-                whole[joined] += 1
-        self._frequent = {gram for gram, count in grams.items() if count > limit}
-        self._frequent_whole = {text for text, count in whole.items() if count > limit}
-        for gram in self._frequent:
-            for entry in self._entries[gram]:
-                self._sizes[entry] -= 1
+        self._sizes = None
+        n_texts = len(words.starts) - 1
+        hits = np.zeros(n_texts, np.int64)
+        for n, level in self.stored.levels.items():
+            grams, starts = words.ngrams(n)
+            count_texts(
+                grams, starts, self._n_learnt, level.grams, self._buckets[n], self._counts[n], self._last[n], hits
+            )
+        self._n_learnt += n_texts
+        places, equal = _places(words.wholes(), self.stored.wholes)
+        np.add.at(self._whole_counts, places[equal], 1)
+        return equal | (hits > 0)
+
+    def search(self, words: Words) -> Found:
+        """Return for each text the indexed text that it overlaps: by the first method that finds one."""
+        from steps.kernels.overlaps import best_matches
+
+        n_texts = len(words.starts) - 1
+        found = Found(
+            np.full(n_texts, -1, np.int64), np.ones(n_texts), np.zeros(n_texts, np.int64), np.zeros((n_texts, 2), int)
+        )
+        places, equal = _places(words.wholes(), self.stored.wholes)
+        equal &= ~self._frequent(self._whole_counts)[places] if len(self.stored.wholes) else False
+        found.texts[equal] = self.stored.whole_texts[places[equal]]
+        for method, (n, least, sizes) in self._methods().items():
+            level = self.stored.levels[n]
+            texts, scores = np.empty(n_texts, np.int64), np.zeros(n_texts)
+            spans = np.zeros((n_texts, 2), np.int64)
+            best_matches(
+                *words.ngrams(n), n, level.grams, self._buckets[n], level.entry_starts, level.entry_texts,
+                level.entry_positions, self._frequent(self._counts[n]), sizes, method == "coverage", least,
+                texts, scores, spans,
+            )  # fmt: skip
+            fresh = (found.texts < 0) & (texts >= 0)
+            found.texts[fresh], found.scores[fresh], found.spans[fresh] = texts[fresh], scores[fresh], spans[fresh]
+            found.methods[fresh] = METHODS.index(method)
+        return found
 
     def find(self, text: str) -> Overlap | None:
-        """Return the indexed text that overlaps most, or None below `min_overlap`.
+        """Return the indexed text that overlaps most by the first method that finds one, or None.
 
         An equal text, after normalisation and without punctuation, overlaps by 1 at any length.
         """
-        if not self._whole:
+        found = self.search(hashed(pa.array([text])))
+        if found.texts[0] < 0:
             return None
-        tokens = words(normalise(text))
-        joined = " ".join(tokens)
-        if joined in self._whole and joined not in self._frequent_whole:
-            return Overlap(self._whole[joined], 1.0)
-        telling = [gram for gram in self._grams(tokens).tolist() if gram not in self._frequent]
-        shared: Counter[tuple[str, int]] = Counter()
-        for gram in telling:
-            shared.update(self._entries.get(gram, ()))
-        best: Overlap | None = None
-        for entry, count in sorted(shared.items(), key=lambda item: item[0][1]):
-            ratio = count / min(len(telling), self._sizes[entry])
-            if ratio >= self._settings.min_overlap and (best is None or ratio > best.ratio):
-                best = Overlap(entry[0], ratio)
-        return best
+        return Overlap(self.evidence_of(int(found.texts[0])), float(found.scores[0]))
 
-    def _grams(self, tokens: list[str]) -> Shingles:
-        n = self._settings.ngram_words
-        return shingles(tokens if len(tokens) >= n else (), n)
+    def evidence_of(self, text: int) -> str:
+        """Return the id under which a text was indexed."""
+        return str(self.stored.evidence[text].as_py())
+
+    def passage_of(self, text: int, span: Iterable[int]) -> str:
+        """Return the words `span` of an indexed text (its beginning where the span is empty), cut short."""
+        first, end = span
+        column = _normalised(self.stored.texts.slice(text, 1))
+        data = texts_of(column).data
+        begins = hashed(column).begins
+        start = int(begins[first]) if first < len(begins) else 0
+        stop = int(begins[end]) if first < end < len(begins) else len(data)
+        passage = bytes(data[start : min(stop, start + _PASSAGE_BYTES)]).decode("utf-8", "ignore")
+        passage = " ".join(passage.split())
+        return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 2] + " …"
+
+    def _frequent(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        limit = self._settings.max_ngram_frequency
+        return np.zeros(len(counts), np.bool_) if limit is None else counts > limit
+
+    def _methods(self) -> dict[str, tuple[int, float, npt.NDArray[np.int64]]]:
+        """Return of each n-gram method that is on: n, the least measure, and the telling size of each indexed text."""
+        chosen = self._settings
+        if self._sizes is None:
+            self._sizes = {}
+            if chosen.min_overlap is not None:
+                self._sizes["ngrams"] = self._distinct_telling(chosen.ngram_words)
+            if chosen.coverage is not None:
+                self._sizes["coverage"] = self._words_telling(chosen.coverage.ngram_words)
+        methods: dict[str, tuple[int, float, npt.NDArray[np.int64]]] = {}
+        if chosen.min_overlap is not None:
+            methods["ngrams"] = (chosen.ngram_words, chosen.min_overlap, self._sizes["ngrams"])
+        if chosen.coverage is not None:
+            methods["coverage"] = (chosen.coverage.ngram_words, chosen.coverage.min_coverage, self._sizes["coverage"])
+        return methods
+
+    def _distinct_telling(self, n: int) -> npt.NDArray[np.int64]:
+        level, n_texts = self.stored.levels[n], len(self.stored.texts)
+        gram_of_entry = np.repeat(np.arange(len(level.grams)), np.diff(level.entry_starts))
+        telling = ~self._frequent(self._counts[n])[gram_of_entry]
+        fresh = np.ones(len(gram_of_entry), np.bool_)
+        fresh[1:] = (gram_of_entry[1:] != gram_of_entry[:-1]) | (level.entry_texts[1:] != level.entry_texts[:-1])
+        return np.bincount(level.entry_texts[telling & fresh], minlength=n_texts).astype(np.int64)
+
+    def _words_telling(self, n: int) -> npt.NDArray[np.int64]:
+        from steps.kernels.overlaps import count_telling_words
+
+        level, n_texts = self.stored.levels[n], len(self.stored.texts)
+        starts = np.zeros(n_texts + 1, np.int64)
+        np.cumsum(np.bincount(level.entry_texts, minlength=n_texts), out=starts[1:])
+        forward = np.empty(len(level.entry_texts), np.int64)
+        gram_of_entry = np.repeat(np.arange(len(level.grams)), np.diff(level.entry_starts))
+        forward[starts[level.entry_texts] + level.entry_positions] = gram_of_entry
+        telling = np.zeros(n_texts, np.int64)
+        count_telling_words(forward, starts, self._frequent(self._counts[n]), n, telling)
+        return telling
 
 
 def overlap_index(
     texts: Iterable[tuple[str, str]], settings: DecontaminationSettings, training_texts: Iterable[str] = ()
 ) -> OverlapIndex:
-    """Index texts that must not be trained on.
+    """Index texts that must not be trained on, in memory.
 
     Args:
         texts: Evidence id and text; an id may come with several texts.
-        settings: N-gram length, frequency limit, least overlap.
+        settings: N-gram lengths, frequency limit, least overlaps.
         training_texts: The texts that will be searched, for telling boilerplate: what more than
             `max_ngram_frequency` of them hold is ignored.
     """
-    index = OverlapIndex(settings)
-    for evidence_id, text in texts:
-        index.add(evidence_id, text)
-    index.ignore_boilerplate(training_texts)
+    pairs = list(texts)
+    stored = build_index(
+        pa.array([evidence for evidence, _ in pairs], pa.string()),
+        pa.array([text for _, text in pairs], pa.string()),
+        settings.ngram_sizes,
+    )
+    index = OverlapIndex(stored, settings)
+    for batch in batches_of(pa.array(list(training_texts), pa.large_string())):
+        index.learn(hashed(batch))
     return index
+
+
+def build_index(evidence: pa.Array, texts: pa.Array, ngram_sizes: Iterable[int]) -> StoredIndex:
+    """Index texts; those without a word are left out.
+
+    Args:
+        evidence: Id of each text; several texts may have the same.
+        texts: The texts.
+        ngram_sizes: Words of the n-grams to index.
+    """
+    words = hashed(texts)
+    if (words.counts == 0).any():
+        spoken = pa.array(words.counts > 0)
+        return build_index(evidence.filter(spoken), texts.filter(spoken), ngram_sizes)
+    wholes, whole_texts = np.unique(words.wholes(), return_index=True)
+    levels = {n: _level(words, n) for n in sorted(set(ngram_sizes))}
+    return StoredIndex(evidence, texts, wholes, whole_texts.astype(np.int64), levels)
+
+
+def _level(words: Words, n: int) -> Level:
+    grams, starts = words.ngrams(n)
+    texts = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+    positions = (np.arange(len(grams)) - starts[texts]).astype(np.int32)
+    order = np.argsort(grams, kind="stable")
+    distinct, first = np.unique(grams[order], return_index=True)
+    entry_starts = np.append(first, len(grams)).astype(np.int64)
+    return Level(distinct, entry_starts, texts[order], positions[order])
+
+
+def batches_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    """Yield the texts in slices of about `BATCH_BYTES`, one text at least."""
+    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        ends = np.cumsum(np.asarray(pc.fill_null(pc.binary_length(chunk), 0), np.int64))
+        start = 0
+        while start < len(chunk):
+            before = int(ends[start - 1]) if start else 0
+            stop = max(int(np.searchsorted(ends, before + BATCH_BYTES, side="right")), start + 1)
+            yield chunk.slice(start, stop - start)
+            start = stop
+
+
+def hashed(texts: pa.Array) -> Words:
+    """Return the word hashes of texts, after NFKC."""
+    from steps.kernels.ngrams import Words
+
+    return Words(texts_of(_normalised(texts)))
+
+
+def _normalised(texts: pa.Array) -> pa.Array:
+    """Bring the texts that are not ASCII into NFKC; case and spacing are the kernel's work."""
+    plain = np.asarray(pc.fill_null(pc.string_is_ascii(texts), True), np.bool_)
+    if plain.all():
+        return texts
+    changed: list[Any] = [unicodedata.normalize("NFKC", text) for text in texts.filter(pa.array(~plain)).to_pylist()]
+    return pc.replace_with_mask(texts, pa.array(~plain), pa.array(changed, texts.type))
+
+
+def _places(
+    wholes: npt.NDArray[np.uint64], indexed: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return where each hash stands in the sorted index, and whether it does."""
+    if not len(indexed):
+        return np.zeros(len(wholes), np.int64), np.zeros(len(wholes), np.bool_)
+    places = np.minimum(np.searchsorted(indexed, wholes), len(indexed) - 1)
+    return places, indexed[places] == wholes

@@ -1,6 +1,8 @@
 """The steps that split and decontaminate."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Any
 
 import pyarrow as pa
 from zenml import step
@@ -12,17 +14,26 @@ from steps.splitting.split import SplitSettings, split_examples
 
 @step(cache_policy=rerun_when_changed(__file__))
 def split_dataset(
-    examples: pa.Table, settings: SplitSettings
-) -> tuple[Annotated[pa.Table, "split_examples"], Annotated[pa.Table, "split_ledger"]]:
-    """Assign each group of examples to training, validation or test."""
-    result = split_examples(examples, settings)
-    return result.kept, result.ledger
+    examples: pa.Table, settings: SplitSettings, previous: pa.Table | None = None
+) -> tuple[
+    Annotated[pa.Table, "split_examples"],
+    Annotated[pa.Table, "split_ledger"],
+    Annotated[dict[str, Any], "split_report"],
+]:
+    """Assign each group of examples to training, validation or test; `previous` are the splits to honour."""
+    result = split_examples(examples, settings, previous)
+    return result.kept, result.ledger, result.report
 
 
 @step(cache_policy=rerun_when_changed(__file__))
 def decontaminate_dataset(
     examples: pa.Table, settings: DecontaminationSettings, benchmarks_hash: str = ""
-) -> tuple[Annotated[pa.Table, "sft_dataset"], Annotated[pa.Table, "decontaminate_ledger"]]:
+) -> tuple[
+    Annotated[pa.Table, "clean_examples"],
+    Annotated[pa.Table, "decontaminate_ledger"],
+    Annotated[dict[str, Any], "decontaminate_report"],
+]:
     """Drop the training and validation rows that overlap a test row or a benchmark, whose files the hash covers."""
-    result = decontaminate(examples, settings)
-    return result.kept, result.ledger
+    cache = Path(os.environ.get("TUNESMITH_CACHE", Path.home() / ".cache" / "tunesmith")) / "decontamination"
+    result = decontaminate(examples, settings, cache)
+    return result.kept, result.ledger, result.report

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from steps.chat.render import IGNORED, encode, encode_prompt
 from steps.errors import InputError, TrainingError
-from steps.rows import content_id
+from steps.rows import content_id, repeats_of
 
 
 class SkipReason(StrEnum):
@@ -46,14 +46,14 @@ def encode_conversations(tokenizer: Any, examples: pa.Table, max_length: int) ->
 
     Args:
         tokenizer: Of the base model, template installed.
-        examples: Columns `id` and `messages`.
+        examples: Columns `id` and `messages`; `repeats`, where it stands, is how often a row is trained on in an epoch.
         max_length: Tokens of the longest row that is trained on.
 
     Returns:
         Rows with `input_ids` and `labels`.
     """
     rows, skipped = [], []
-    for row_id, messages in _columns(examples, "messages"):
+    for (row_id, messages), times in zip(_columns(examples, "messages"), repeats_of(examples), strict=True):
         try:
             encoded = encode(tokenizer, messages)
         except InputError as error:
@@ -65,7 +65,7 @@ def encode_conversations(tokenizer: Any, examples: pa.Table, max_length: int) ->
         elif all(label == IGNORED for label in encoded.labels[1:]):
             skipped.append(Skip(row_id, SkipReason.NO_TRAINED_TOKEN, f"none of {n_tokens} tokens is the assistant's"))
         else:
-            rows.append({"input_ids": encoded.input_ids, "labels": encoded.labels})
+            rows += [{"input_ids": encoded.input_ids, "labels": encoded.labels}] * times
     return EncodedRows(rows, skipped)
 
 

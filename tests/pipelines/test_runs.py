@@ -24,10 +24,10 @@ def test_the_books_of_every_stage_balance_and_chain(small_run):
     for stage in stages.values():
         assert stage["n_in"] == stage["n_kept"] + stage["n_dropped"]
         assert sum(stage["reasons"].values()) == stage["n_dropped"]
-    chain = ["filter", "dedup_exact", "dedup_minhash", "dedup_semantic", "judge", "split", "decontaminate"]
+    chain = ["filter", "dedup_exact", "dedup_minhash", "dedup_semantic", "judge", "split", "decontaminate", "mix"]
     for earlier, later in pairwise(chain):
         assert stages[earlier]["n_kept"] == stages[later]["n_in"]
-    assert sum(small_run.summary["splits"].values()) == stages["decontaminate"]["n_kept"]
+    assert sum(small_run.summary["splits"].values()) == stages["mix"]["n_kept"]
 
 
 def test_what_the_corpus_planted_is_caught_where_it_should_be(small_run):
@@ -56,7 +56,7 @@ def test_the_better_model_is_promoted_released_and_in_production(small_run):
 
 def test_data_artifacts_carry_their_counts_and_hashes(small_run):
     steps = Client().get_pipeline_run(small_run.summary["run_id"]).steps
-    dataset = steps["decontaminate_dataset"].outputs["sft_dataset"][0]
+    dataset = steps["mix_dataset"].outputs["sft_dataset"][0]
     table = dataset.load()
     assert dataset.run_metadata["n_rows"] == table.num_rows
     assert dataset.run_metadata["n_tokens"] == sum(table["n_tokens"].to_pylist()) > 0
@@ -112,7 +112,13 @@ def test_another_seed_of_training_runs_only_what_it_decides_and_has_to_beat_the_
     assert summary["verdict"]["opponent"] == "champion"
     assert summary["verdict"]["champion_version"] == champion
     cached = {step["step"] for step in summary["steps"] if step["cached"]}
-    assert {"extract_documents", "prepare_base_model", "decontaminate_dataset", "evaluate_base"} <= cached
+    assert {
+        "extract_documents",
+        "prepare_base_model",
+        "decontaminate_dataset",
+        "mix_dataset",
+        "evaluate_base",
+    } <= cached
     assert {"train_sft_model", "compare_and_gate", "release_model"}.isdisjoint(cached)
     assert Client().get_model_version("small", ModelStages.PRODUCTION).name == champion
 
@@ -196,6 +202,7 @@ def test_editing_a_stage_runs_it_and_its_descendants_again_and_nothing_else(tmp_
         "judge_examples",
         "split_dataset",
         "decontaminate_dataset",
+        "mix_dataset",
         "report_curation",
     }
 

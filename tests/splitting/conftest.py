@@ -9,9 +9,9 @@ from steps.rows import SCORED, SFT, messages_id, table
 
 @pytest.fixture
 def scored() -> Callable[..., pa.Table]:
-    """Scored rows of (prompt, answer, group)."""
+    """Scored rows of (prompt, answer, group), each a document of its own group unless a fourth entry names it."""
 
-    def build(rows: list[tuple[str, str, str]], first: int = 0) -> pa.Table:
+    def build(rows: list[tuple[str, ...]], first: int = 0) -> pa.Table:
         return table([_row(number, *row) for number, row in enumerate(rows, start=first)], SCORED)
 
     return build
@@ -31,7 +31,7 @@ def dataset() -> Callable[..., pa.Table]:
     return build
 
 
-def _row(number: int, prompt: str, answer: str, group: str) -> dict[str, Any]:
+def _row(number: int, prompt: str, answer: str, group: str, document: str | None = None) -> dict[str, Any]:
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
     return {
         "id": messages_id(messages, number),
@@ -40,6 +40,7 @@ def _row(number: int, prompt: str, answer: str, group: str) -> dict[str, Any]:
         "source": "made",
         "path": "made.jsonl",
         "row": number,
+        "document_id": document or group,
         "group_id": group,
         "score": 1.0,
     }

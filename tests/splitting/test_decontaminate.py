@@ -4,7 +4,8 @@ from random import Random
 import pytest
 
 from steps.errors import DropLimitError, InputError
-from steps.splitting.decontaminate import decontaminate, leak_report
+from steps.splitting.decontaminate import decontaminate
+from steps.splitting.leaks import leak_report
 from steps.splitting.overlap import DecontaminationSettings, overlap_index
 
 ALL = 1.0
@@ -157,3 +158,97 @@ def test_the_leak_report_is_empty_after_decontamination_and_names_a_planted_leak
     assert [leak["splits"] for leak in report["texts"]] == [["test", "train"]]
     assert [leak["key"] for leak in report["groups"]] == ["c"]
     assert [leak["key"] for leak in leak_report(decontaminate(leaking, settings()).kept)["texts"]] == []
+
+
+def with_insertions(passage, every):
+    tokens = passage.split()
+    return " ".join(token + (f" extra{i}" if i % every == every - 1 else "") for i, token in enumerate(tokens))
+
+
+def test_inserted_words_hide_a_text_from_13_grams_but_not_from_coverage(dataset):
+    hidden = with_insertions(text(1, 60), 9)
+    table = dataset([(text(1, 60), "Yes.", "test"), (f"{text(2)} {hidden}", "No.", "train")])
+    assert dropped(decontaminate(table, settings(coverage=None))) == {}
+    (row,) = dropped(decontaminate(table, settings())).values()
+    assert row["score"] == 0.9
+    assert row["detail"].startswith("coverage by 8-grams: word")
+    assert dropped(decontaminate(table, settings(coverage={"ngram_words": 8, "min_coverage": 1}))) == {}
+
+
+def test_coverage_counts_the_words_of_the_protected_text_that_shared_ngrams_cover(dataset):
+    tokens = text(1, 40).split()
+    part = " ".join(tokens[:20])
+    table = dataset([(" ".join(tokens), "Yes.", "test"), (f"{part} {text(2, 300)}", "No.", "train")])
+    (row,) = dropped(decontaminate(table, settings(min_overlap=None, coverage={"min_coverage": 0.5}))).values()
+    assert row["score"] == 0.5
+    assert row["detail"] == f"coverage by 8-grams: {part[:118] + ' …' if len(part) > 120 else part}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlaps_are_those_of_a_brute_force_over_all_pairs(dataset, seed):
+    random = Random(seed)
+    words = [f"w{i}" for i in range(25)]
+    pieces = [" ".join(random.choices(words, k=random.randrange(3, 12))) for _ in range(12)]
+    prompts = [" ".join(random.choices(pieces, k=random.randrange(1, 5))) for _ in range(60)]
+    table = dataset([(prompt, "ok", "test" if i < 20 else "train") for i, prompt in enumerate(prompts)])
+    ids = table["id"].to_pylist()
+    chosen = settings(ngram_words=4, min_overlap=0.6, coverage=None, max_ngram_frequency=None)
+
+    def grams(prompt, n=4):
+        tokens = prompt.split()
+        return {tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)}
+
+    def overlap(left, right):
+        if left == right:
+            return 1.0
+        smaller = min(len(grams(left)), len(grams(right)))
+        return len(grams(left) & grams(right)) / smaller if smaller else 0.0
+
+    expected = {ids[i]: max(overlap(prompts[i], prompts[j]) for j in range(20)) for i in range(20, 60)}
+    found = dropped(decontaminate(table, chosen))
+    assert {row_id: row["score"] for row_id, row in found.items()} == {
+        row_id: round(score, 4) for row_id, score in expected.items() if score >= 0.6
+    }
+
+
+def test_reported_overlaps_stay_with_a_remark_in_the_ledger(dataset):
+    table = dataset([(text(1), text(2), "test"), (text(1), text(3), "train"), (text(4), text(5), "train")])
+    result = decontaminate(table, settings(action="report", max_drop_fraction=0))
+    assert result.kept.equals(table)
+    (row,) = (row for row in result.ledger.to_pylist() if row["reason"] is not None)
+    assert (row["decision"], row["reason"], row["evidence_id"]) == ("kept", "overlaps_test", table["id"][0].as_py())
+    assert result.report["n_overlapping_rows"] == {"overlaps_test": 1}
+    assert result.report["by_method"] == {"exact": 1}
+
+
+def test_the_order_of_the_rows_and_batches_changes_nothing(dataset, monkeypatch):
+    from steps.splitting import overlap
+
+    rows = [(text(i % 30, 30), text(100 + i), "test" if i < 10 else "train") for i in range(60)]
+    table = dataset(rows)
+    whole = decontaminate(table, settings()).ledger.sort_by("row_id")
+    monkeypatch.setattr(overlap, "BATCH_BYTES", 500)
+    shuffled = table.take(Random(1).sample(range(60), 60))
+    small = decontaminate(shuffled, settings()).ledger.sort_by("row_id")
+    assert small.drop(["evidence_id"]).equals(whole.drop(["evidence_id"]))
+    assert len(dropped(decontaminate(table, settings()))) == 10
+
+
+def test_an_embedding_finds_the_same_said_in_other_words_only_when_asked(dataset):
+    table = dataset(
+        [
+            ("How do I reset my forgotten password?", "By mail.", "test"),
+            ("How can I reset the password that I have forgotten?", "Ask us.", "train"),
+            ("Which trees lose their leaves in winter?", "Beeches.", "train"),
+        ]
+    )
+    assert dropped(decontaminate(table, settings())) == {}
+    (row,) = dropped(decontaminate(table, settings(embedding={"threshold": 0.8}))).values()
+    assert row["row_id"] == table["id"][1].as_py()
+    assert row["detail"] == "embedding: How do I reset my forgotten password?"
+
+
+def test_a_table_without_test_rows_or_without_any_is_compared_with_nothing(dataset):
+    table = dataset([(text(1), text(2), "train")])
+    assert decontaminate(table, settings()).kept.equals(table)
+    assert decontaminate(table.slice(0, 0), settings()).ledger.num_rows == 0

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
@@ -198,3 +199,15 @@ def load_and_break(base_model, output):
     load_tokenizer(base_model).save_pretrained(output)
     (output / "tunesmith.json").write_text((base_model / "tunesmith.json").read_text())
     return output
+
+
+def test_a_row_is_trained_on_as_often_as_the_mix_repeats_it(base_model, sft_dataset):
+    repeats = [2 if split == "train" else None for split in sft_dataset["split"].to_pylist()]
+    repeats[0] = None
+    column = sft_dataset.schema.get_field_index("repeats")
+    mixed = sft_dataset.set_column(column, "repeats", pa.array(repeats, pa.int32()))
+    train, validation = encode_splits(load_tokenizer(base_model), mixed, 256, QUICK)
+    assert len(train.rows) == 2 * len(COLOURS) - 1
+    assert len(validation.rows) == 2
+    assert sum(row == train.rows[0] for row in train.rows) == 1
+    assert sum(row == train.rows[1] for row in train.rows) == 2

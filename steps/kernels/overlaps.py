@@ -1,0 +1,185 @@
+"""Compiled look-ups of n-grams in a sorted index, and what two texts have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import float64, int64, njit, types, uint64
+
+_LONGS = types.Array(int64, 1, "C", readonly=True)
+_HASHES = types.Array(uint64, 1, "C", readonly=True)
+_FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
+_INTS = types.Array(types.int32, 1, "C", readonly=True)
+
+#: Buckets per entry of the table that leads from an n-gram's top bits to its place: about one look a query.
+_BUCKETS_PER_ENTRY = 2
+_MAX_BUCKET_BITS = 26
+
+
+def buckets_of(grams: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return where the n-grams of each bucket begin; a bucket is the n-grams with the same top bits.
+
+    Args:
+        grams: Sorted, distinct.
+
+    Returns:
+        Shape (2^bits + 1,), int64.
+    """
+    bits = min(max(int(len(grams) * _BUCKETS_PER_ENTRY).bit_length(), 1), _MAX_BUCKET_BITS)
+    edges = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+    return np.append(np.searchsorted(grams, edges), len(grams)).astype(np.int64)
+
+
+@njit(int64(uint64, _HASHES, _LONGS, uint64), cache=True, nogil=True)
+def _place(gram, grams, buckets, shift):  # type: ignore[no-untyped-def]
+    bucket = gram >> shift
+    for at in range(buckets[bucket], buckets[bucket + 1]):
+        if grams[at] == gram:
+            return at
+    return -1
+
+
+@njit(
+    types.void(
+        _HASHES, _LONGS, int64, _HASHES, _LONGS, types.Array(int64, 1, "C"), types.Array(int64, 1, "C"),
+        types.Array(int64, 1, "C"),
+    ),
+    cache=True,
+    nogil=True,
+)  # fmt: skip
+def count_texts(queries, starts, first, grams, buckets, counts, last, hits):  # type: ignore[no-untyped-def]
+    """Count in how many texts each indexed n-gram occurs, and how many distinct indexed n-grams each text has.
+
+    Args:
+        queries: N-grams of the texts, in order, and `starts` of each text.
+        starts: Shape (texts + 1,).
+        first: Number of the first text, so that several calls can go on counting.
+        grams: The index, sorted, with its `buckets`.
+        buckets: From `buckets_of`.
+        counts: Out, one per indexed n-gram.
+        last: Scratch, one per indexed n-gram; the last text that had it, -1 before any.
+        hits: Out, one per text.
+    """
+    bits = 0
+    while (1 << bits) < len(buckets) - 1:
+        bits += 1
+    shift = uint64(64 - bits)
+    for text in range(len(starts) - 1):
+        for i in range(starts[text], starts[text + 1]):
+            at = _place(queries[i], grams, buckets, shift)
+            if at >= 0 and last[at] != first + text:
+                last[at] = first + text
+                counts[at] += 1
+                hits[text] += 1
+
+
+@njit(types.void(_LONGS, _LONGS, _FLAGS, int64, types.Array(int64, 1, "C")), cache=True, nogil=True)
+def count_telling_words(forward, starts, frequent, n, telling):  # type: ignore[no-untyped-def]
+    """Count the words of each indexed text that stand in at least one n-gram that is not frequent.
+
+    Args:
+        forward: Place in the index of each n-gram of the texts, in order.
+        starts: Shape (texts + 1,).
+        frequent: One per indexed n-gram.
+        n: Words of an n-gram.
+        telling: Out, one per text.
+    """
+    for text in range(len(starts) - 1):
+        covered_to, covered = int64(0), int64(0)
+        for i in range(starts[text], starts[text + 1]):
+            if not frequent[forward[i]]:
+                position = i - starts[text]
+                covered += position + n - max(position, covered_to)
+                covered_to = position + n
+        telling[text] = covered
+
+
+@njit(
+    types.void(
+        _HASHES, _LONGS, int64, _HASHES, _LONGS, _LONGS, _INTS, _INTS, _FLAGS, _LONGS, types.boolean, float64,
+        types.Array(int64, 1, "C"), types.Array(float64, 1, "C"), types.Array(int64, 2, "C"),
+    ),
+    cache=True,
+    nogil=True,
+)  # fmt: skip
+def best_matches(  # type: ignore[no-untyped-def]
+    queries, starts, n, grams, buckets, entry_starts, entry_texts, entry_positions, frequent, sizes, by_coverage,
+    least, best, scores, spans,
+):  # fmt: skip
+    """Find for each text the indexed text that it overlaps most; of equal ones the first.
+
+    Two measures, on n-grams that are not `frequent`: the shared distinct ones as a share of the shorter text's
+    (`by_coverage` false, `sizes` the distinct ones of each indexed text), or the words of the indexed text that shared
+    n-grams cover (`by_coverage` true, `sizes` the telling words of each indexed text).
+
+    Args:
+        queries: N-grams of the texts, in order, with `starts`.
+        starts: Shape (texts + 1,).
+        n: Words of an n-gram.
+        grams: The index, sorted, with its `buckets`.
+        buckets: From `buckets_of`.
+        entry_starts: First entry of each indexed n-gram; entries are ordered by text and position.
+        entry_texts: Indexed text of each entry.
+        entry_positions: Word at which the n-gram begins there.
+        frequent: One per indexed n-gram.
+        sizes: One per indexed text.
+        by_coverage: Which measure.
+        least: Matches below it are not reported.
+        best: Out; indexed text, or -1.
+        scores: Out; its measure.
+        spans: Out, shape (texts, 2); first word and end of the longest shared run in the indexed text.
+    """
+    bits = 0
+    while (1 << bits) < len(buckets) - 1:
+        bits += 1
+    shift = uint64(64 - bits)
+    for text in range(len(starts) - 1):
+        best[text] = -1
+        own = np.sort(queries[starts[text] : starts[text + 1]])
+        places = np.empty(len(own), np.int64)
+        n_telling, n_found, n_entries = 0, 0, 0
+        for i in range(len(own)):
+            if i and own[i] == own[i - 1]:
+                continue
+            at = _place(own[i], grams, buckets, shift)
+            if at >= 0 and frequent[at]:
+                continue
+            n_telling += 1
+            if at >= 0:
+                places[n_found] = at
+                n_found += 1
+                n_entries += entry_starts[at + 1] - entry_starts[at]
+        if not n_found:
+            continue
+        # An entry as one number: text, position, and whether it is the n-gram's first in that text.
+        entries = np.empty(n_entries, np.uint64)
+        filled = 0
+        for i in range(n_found):
+            for j in range(entry_starts[places[i]], entry_starts[places[i] + 1]):
+                fresh = j == entry_starts[places[i]] or entry_texts[j - 1] != entry_texts[j]
+                packed = (uint64(entry_texts[j]) << uint64(32)) | (uint64(entry_positions[j]) << uint64(1))
+                entries[filled] = packed | uint64(1 if fresh else 0)
+                filled += 1
+        entries.sort()
+        i = 0
+        while i < filled:
+            other = int64(entries[i] >> uint64(32))
+            shared, covered, covered_to = 0, int64(0), int64(0)
+            run, longest, longest_from = int64(0), int64(0), int64(0)
+            while i < filled and int64(entries[i] >> uint64(32)) == other:
+                position = int64((entries[i] & uint64(0xFFFFFFFF)) >> uint64(1))
+                shared += int64(entries[i] & uint64(1))
+                if covered and position <= covered_to:
+                    run += position + n - covered_to
+                else:
+                    run = n
+                covered += position + n - max(position, covered_to)
+                covered_to = position + n
+                if run > longest:
+                    longest, longest_from = run, covered_to - run
+                i += 1
+            whole = sizes[other] if by_coverage else min(sizes[other], n_telling)
+            score = (covered if by_coverage else shared) / whole
+            if score >= least and (best[text] < 0 or score > scores[text]):
+                best[text], scores[text] = other, score
+                spans[text, 0], spans[text, 1] = longest_from, longest_from + longest

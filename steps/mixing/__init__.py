@@ -1,0 +1,1 @@
+"""How much of each source and kind is trained on, and whether it is enough."""
