@@ -5,6 +5,7 @@ import pytest
 
 from steps import tables
 from steps.engines.engine import Engine, engine_of
+from steps.engines.on_daft import DaftEngine
 from steps.engines.settings import EngineSettings, check_engine
 from steps.errors import ConfigError, InputError
 
@@ -34,8 +35,10 @@ def members(rows: pa.Table) -> tuple[pa.Table]:
     return (pa.table({"part": part, "members": [rows["n"].to_pylist()] * len(part)}, schema=COUNTS),)
 
 
-@pytest.fixture(params=["local", "daft"])
+@pytest.fixture(params=["local", "daft", "daft as on a cluster"])
 def engine(request) -> Engine:
+    if request.param.endswith("cluster"):
+        return DaftEngine(EngineSettings(type="daft", batch_rows=9), as_bytes=True)
     return engine_of(EngineSettings(type=request.param, batch_rows=9))
 
 
