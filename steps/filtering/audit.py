@@ -16,10 +16,11 @@ from pydantic import Field
 from steps.filtering.batch import Batch, Outcome, TokenCounter
 from steps.filtering.border import Border
 from steps.filtering.engine import ActiveRule, beyond, failures_of
-from steps.filtering.rules import BATCH_ROWS, FilteringSettings, active_rules
+from steps.filtering.rules import FilteringSettings, active_rules
 from steps.filtering.slices import SliceSettings, Slicing, slicings_of
 from steps.filtering.uneven import UnevenSettings, uneven_rules
 from steps.settings import Settings
+from steps.tables import BATCH_ROWS
 
 Mask = npt.NDArray[np.bool_]
 
