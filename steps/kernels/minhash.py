@@ -60,8 +60,8 @@ def sign(
     """
     room = scratch_bytes(starts, ends, bounds, rows)
     scratch = np.empty(room, np.uint8)
-    edges = np.empty(room, np.int32)
-    hashes = np.empty(room // 2 + 16, np.uint64)
+    edges = np.empty(room // 2 + 16, np.int32)
+    hashes = np.empty(room // 4 + 24, np.uint64)
     signature = np.empty(LANES, np.uint32)
     used = n_bands * n_rows
     for row in rows:

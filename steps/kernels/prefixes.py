@@ -23,10 +23,10 @@ def count_shingles(data, extra, starts, ends, bounds, ranks, rows, kinds, lower,
     """
     room = scratch_bytes(starts, ends, bounds, rows)
     scratch = np.empty(room, np.uint8)
-    edges = np.empty(room, np.int32)
-    hashes = np.empty(room // 2 + 16, np.uint64)
+    edges = np.empty(room // 2 + 16, np.int32)
+    hashes = np.empty(room // 4 + 24, np.uint64)
     slots = 16
-    while slots < room:
+    while slots < room // 2 + 48:
         slots *= 2
     table = np.empty(slots, np.uint64)
     mask = U(frequencies.shape[0] - 1)
@@ -53,10 +53,10 @@ def prefix_keys(
     """
     room = scratch_bytes(starts, ends, bounds, rows)
     scratch = np.empty(room, np.uint8)
-    edges = np.empty(room, np.int32)
-    hashes = np.empty(room // 2 + 16, np.uint64)
+    edges = np.empty(room // 2 + 16, np.int32)
+    hashes = np.empty(room // 4 + 24, np.uint64)
     slots = 16
-    while slots < room:
+    while slots < room // 2 + 48:
         slots *= 2
     table = np.empty(slots, np.uint64)
     mask = U(frequencies.shape[0] - 1)

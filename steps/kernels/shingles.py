@@ -13,7 +13,10 @@ BASE = U(0xD6E8FEB86659FD93)
 
 @njit(cache=True, nogil=True)
 def scratch_bytes(starts, ends, bounds, rows):
-    """Return the bytes that the normal form of the largest document may take."""
+    """Return the bytes that the normal form of the largest document may take.
+
+    A word and what ends it take two bytes of text at least, so that there are at most a quarter as many words.
+    """
     most = 0
     for row in rows:
         size = 0
@@ -120,10 +123,10 @@ def shingle_sets(data, extra, starts, ends, bounds, ranks, rows, kinds, lower, n
     """
     room = scratch_bytes(starts, ends, bounds, rows)
     scratch = np.empty(room, np.uint8)
-    edges = np.empty(room, np.int32)
-    hashes = np.empty(room // 2 + 16, np.uint64)
+    edges = np.empty(room // 2 + 16, np.int32)
+    hashes = np.empty(room // 4 + 24, np.uint64)
     slots = 16
-    while slots < room:
+    while slots < room // 2 + 48:
         slots *= 2
     table = np.empty(slots, np.uint64)
     for row in rows:

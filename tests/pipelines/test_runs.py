@@ -13,6 +13,9 @@ from zenml.enums import ModelStages
 from pipelines.cli import main
 from pipelines.runner import run_config
 from pipelines.tracing import LEDGERS
+from steps.dedup.index import read_index
+from steps.dedup.minhash import MinHashSettings
+from steps.errors import InputError
 from steps.evaluation.rows import behaviour_hash
 
 pytestmark = pytest.mark.integration
@@ -158,9 +161,35 @@ def test_a_row_is_traced_from_its_file_to_the_data_set(small_run, in_workspace):
     fate = {decision["stage"]: decision for decision in found["decisions"]}
     assert fate["filter"]["decision"] == "kept"
     assert fate["dedup_exact"]["evidence_id"] == duplicate["evidence_id"]
+    assert len(fate["dedup_exact"]["pair"]) == 2
+    shown = CliRunner().invoke(main, ["trace", duplicate["row_id"], "--name", "small"])
+    assert "│ kept row" in shown.output
     assert found["sft_dataset_split"] is None
     missing = CliRunner().invoke(main, ["trace", "no-such-id", "--name", "small"])
     assert missing.exit_code == 2
+
+
+def test_the_report_shows_clusters_with_their_members(small_run):
+    page = (small_run.folder / "report.html").read_text()
+    assert "largest clusters" in page
+    assert "Duplicates, exact" in page
+
+
+def test_the_data_set_becomes_an_index_on_command_and_a_run_needs_one_that_is_there(small_run, in_workspace):
+    path = "curation.dedup.minhash.index_path=index/corpus.arrow"
+    refused = CliRunner().invoke(main, ["index", "small.yaml"])
+    assert refused.exit_code == 2
+    assert "index_path is not set" in refused.stderr
+    done = CliRunner().invoke(main, ["index", "small.yaml", "--set", path, "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["added"] == said["rows"] == sum(small_run.summary["splits"].values())
+    again = CliRunner().invoke(main, ["index", "small.yaml", "--set", path])
+    assert ": 0 rows of" in again.output
+    index = read_index("index/corpus.arrow", MinHashSettings(seed=3))
+    assert len(index) == said["rows"]
+    with pytest.raises(InputError, match=r"none\.arrow"):
+        run_config(in_workspace / "small.yaml", ["curation.dedup.minhash.index_path=index/none.arrow"])
 
 
 def test_chat_streams_from_the_release_in_its_own_template(small_run, in_workspace):
@@ -175,8 +204,8 @@ def test_chat_streams_from_the_release_in_its_own_template(small_run, in_workspa
 def test_editing_a_stage_runs_it_and_its_descendants_again_and_nothing_else(tmp_path):
     """In a copy of the project, so that this one stays as it is."""
     root = Path(__file__).parents[2]
-    for folder in ("steps", "pipelines"):
-        subprocess.run(["cp", "-r", str(root / folder), str(tmp_path)], check=True)
+    for folder in ("steps", "pipelines"):  # times are kept, so that what numba compiled still fits its source
+        subprocess.run(["cp", "-rp", str(root / folder), str(tmp_path)], check=True)
     from tests.pipelines.conftest import SMALL
 
     (tmp_path / "small.yaml").write_text(json.dumps({**SMALL, "pipeline": "curate"}))
