@@ -8,7 +8,15 @@ from steps.filtering.row import Failure, FilterReason
 from steps.filtering.rules import FilteringSettings, apply_filters, filter_batch
 from steps.rows import EXAMPLES, LEDGER
 
-ANSWERS = ["fine", "I cannot help with that.", "```\nopen", "loop again " * 40, "", "short", "As an AI language model, I"]
+ANSWERS = [
+    "fine",
+    "I cannot help with that.",
+    "```\nopen",
+    "loop again " * 40,
+    "",
+    "short",
+    "As an AI language model, I",
+]
 
 
 @pytest.fixture

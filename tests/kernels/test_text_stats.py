@@ -18,7 +18,7 @@ TEXTS = [
     "- one\n- two\n- one\n\n\n- one\nand that is it...\r\nwith a link: https://example.com/x?y=1 here",
     "a b a b a b a b a b a b",
     "\n\n\n",
-    "Caps AND 42 digits, #tags … and — signs {x}!\nThis is a full sentence. And one more! \"Done,\" he said.\n",
+    'Caps AND 42 digits, #tags … and — signs {x}!\nThis is a full sentence. And one more! "Done," he said.\n',
     "x",
     "   leading and trailing   ",
     "日本語の文。日本語の文。",
@@ -90,7 +90,24 @@ def plainly(text: str) -> dict[str, float]:
 
 def random_texts(n: int) -> list[str]:
     rng = np.random.default_rng(11)
-    pieces = ["the", "cat", "and", "sat", "don't", "x=1", "…", "...", "#", "日本", "The", "end.", "\n", "\n\n", "- a", "{"]
+    pieces = [
+        "the",
+        "cat",
+        "and",
+        "sat",
+        "don't",
+        "x=1",
+        "…",
+        "...",
+        "#",
+        "日本",
+        "The",
+        "end.",
+        "\n",
+        "\n\n",
+        "- a",
+        "{",
+    ]
     return [" ".join(rng.choice(pieces, rng.integers(1, 80))).replace(" \n", "\n") for _ in range(n)]
 
 
