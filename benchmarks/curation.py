@@ -27,21 +27,36 @@ PAGE = RESULTS / "curation.md"
 
 
 class Benchmark(NamedTuple):
-    """A benchmark: its module, what it measures, and its arguments, in which `{size}` and `{peers}` are filled in."""
+    """A benchmark.
+
+    Attributes:
+        name: Its module, and the name of its files.
+        measures: What it measures, in words.
+        short: Its arguments for a short run; `{size}` stands for the number of rows.
+        has_peers: Whether it takes `--peers-python`.
+    """
 
     name: str
     measures: str
-    arguments: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+    has_peers: bool = False
 
 
 BENCHMARKS = (
-    Benchmark("dedup", "near-duplicate search against its peers, with truth from brute force"),
-    Benchmark("filters", "the rules shared with datatrove: agreement and speed"),
-    Benchmark("semantic", "joins over embeddings: recall against brute force, speed"),
-    Benchmark("decontamination", "overlap with test rows and benchmark files"),
+    Benchmark(
+        "dedup",
+        "near-duplicate search against its peers, with truth from all pairs",
+        ("--rows", "{size}", "--growth"),
+        has_peers=True,
+    ),
+    Benchmark("filters", "the rules shared with datatrove: agreement and speed", ("--rows", "{size}"), has_peers=True),
+    Benchmark(
+        "semantic", "joins over embeddings: recall against all pairs, speed", ("--sizes", "{size}"), has_peers=True
+    ),
+    Benchmark("decontamination", "overlap with test rows and benchmark files", ("--rows", "{size}")),
     Benchmark("extraction", "documents of every format, and agreement with reference texts"),
-    Benchmark("curation_scale", "all of curation at growing sizes: CPU, memory, disk"),
-    Benchmark("engines", "the same functions in this process and on Daft"),
+    Benchmark("engines", "the same functions in this process and on Daft", ("--rows", "{size}")),
+    Benchmark("curation_scale", "all of curation at growing sizes: CPU, memory, disk", ("--sizes", "{size}")),
 )
 
 
@@ -65,14 +80,9 @@ def run(benchmark: Benchmark, size: int | None, peers: str | None) -> Outcome:
 
 
 def _arguments(benchmark: Benchmark, size: int | None, peers: str | None) -> list[str]:
-    """Fill in size and peers; an argument pair whose value is not given is left out."""
-    values = {"{size}": None if size is None else str(size), "{peers}": peers}
-    filled: list[str] = []
-    for name, value in zip(benchmark.arguments[::2], benchmark.arguments[1::2], strict=True):
-        chosen = values.get(value, value)
-        if chosen is not None:
-            filled += [name, chosen]
-    return filled
+    """Return the arguments of a run: those of a short one if a size is given."""
+    short = [] if size is None else [str(size) if each == "{size}" else each for each in benchmark.short]
+    return short + (["--peers-python", peers] if benchmark.has_peers and peers is not None else [])
 
 
 def page(outcomes: Sequence[Outcome], found: dict[str, Any], size: int | None) -> str:
