@@ -169,7 +169,7 @@ class Verdicts(NamedTuple):
 def _from_earlier(matches: Matches, index: Index, same_as: npt.NDArray[np.int64]) -> Matches:
     """Number the rows of the run from zero again; those of the index become complements of their places.
 
-    Where a row of the index is in the run too, and stays, it is that row, so that the groups of its copies merge with its.
+    A row of the index that is in the run too, and stays, is that row, so that the groups of its copies merge with its.
     """
     n = len(index)
     names = np.concatenate([~np.arange(n), np.arange(len(same_as) - n)])
