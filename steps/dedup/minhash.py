@@ -131,7 +131,7 @@ def near_duplicates_of(documents: Documents, settings: MinHashSettings, index: I
         )
     )  # fmt: skip
     matches = matches_of(found, every, settings)
-    return matches if index is None else _from_earlier(matches, index)
+    return matches if index is None else _from_earlier(matches, index, same_as)
 
 
 def _propose(
@@ -166,13 +166,18 @@ class Verdicts(NamedTuple):
     n_pairs: int
 
 
-def _from_earlier(matches: Matches, index: Index) -> Matches:
-    """Number the rows of the run from zero again; those of the index become complements of their places."""
+def _from_earlier(matches: Matches, index: Index, same_as: npt.NDArray[np.int64]) -> Matches:
+    """Number the rows of the run from zero again; those of the index become complements of their places.
+
+    A row of the index that is in the run too, and stays, is that row, so that the groups of its copies merge with its.
+    """
     n = len(index)
+    names = np.concatenate([~np.arange(n), np.arange(len(same_as) - n)])
+    own = np.setdiff1d(np.flatnonzero(same_as >= 0), Pairs.of(matches.duplicates).row)
+    names[same_as[own]] = own - n
 
     def renamed(pairs: Pairs) -> Pairs:
-        other = np.where(pairs.other < n, ~pairs.other, pairs.other - n)
-        return Pairs(pairs.row - n, other, pairs.similarity)
+        return Pairs(names[pairs.row], names[pairs.other], pairs.similarity)
 
     def named(listed: Sequence[Match]) -> list[Match]:
         return [new._replace(veto=old.veto) for old, new in zip(listed, renamed(Pairs.of(listed)), strict=True)]

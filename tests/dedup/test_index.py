@@ -39,6 +39,18 @@ def test_a_row_that_the_index_has_already_is_no_duplicate_of_itself(corpus):
     assert deduplicate("minhash", earlier, DedupSettings(minhash=chosen)).kept.num_rows == earlier.num_rows
 
 
+def test_the_group_of_a_copy_merges_with_the_known_rows_group(corpus):
+    earlier, _, chosen = corpus
+    copy = earlier.slice(0, 1).to_pylist()[0]
+    copies = pa.Table.from_pylist([{**copy, "id": "copy", "group_id": "a"}, {**copy, "id": "z", "group_id": "b"}])
+    other = {**copy, "id": "y", "group_id": "b", "messages": [{"role": "user", "content": "something else entirely"}]}
+    table = pa.concat_tables([earlier, copies.cast(earlier.schema), pa.Table.from_pylist([other], earlier.schema)])
+    result = deduplicate("minhash", table, DedupSettings(keep="first", minhash=chosen))
+    groups = dict(zip(result.kept["id"].to_pylist(), result.kept["group_id"].to_pylist(), strict=True))
+    assert result.report["n_dropped"] == 2
+    assert groups["y"] == groups[copy["id"]] == "a"
+
+
 def test_an_index_grows_by_the_rows_that_it_lacks(corpus):
     earlier, later, chosen = corpus
     assert write_index(chosen.index_path, pa.concat_tables([earlier, later]), chosen) == (100, earlier.num_rows + 100)
