@@ -132,8 +132,8 @@ def test_short_lines_do_not_repeat_where_they_are_not_to_count():
 
 
 def test_sentences_count_in_lines_that_end_like_one():
-    text = "Home\nThis is one. This is two.\nno end here\nIs this 3.5 or e.g. four? Yes, it is!\nToo short.\nTrailing off here..."
-    (row,) = stats([text])
+    lines = ["Home", "This is one. This is two.", "no end here", "Is this 3.5 or e.g. four? Yes, it is!", "Too short."]
+    (row,) = stats(["\n".join([*lines, "Trailing off here..."])])
     assert row[module.SENTENCES] == 4
     assert stats(["Look {here} at this.", "Look {here}"])[:, module.BRACES].tolist() == [1, 0]
 
