@@ -109,6 +109,21 @@ def trace(row_id: str, name: str | None, as_json: bool) -> None:
 
 @main.command()
 @CONFIG
+@OVERRIDES
+@AS_JSON
+@DEBUG
+@reporting_errors
+def index(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Add the newest data set to the index that CONFIG names, so that later data which repeats it is dropped."""
+    from pipelines.indexing import index_rows
+
+    done = index_rows(config, overrides)
+    said = f"{done['index']}: {done['added']} rows of {done['version']} added, {done['rows']} in all"
+    click.echo(json.dumps(done, indent=1) if as_json else said)
+
+
+@main.command()
+@CONFIG
 @click.option("--row", default=0, show_default=True, help="Zero-based row of the training split.")
 @DEBUG
 @reporting_errors

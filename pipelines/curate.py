@@ -42,7 +42,9 @@ def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = 
     )
     filtered, filter_ledger = filter_examples(examples=examples, base_model=base_model, settings=chosen.filter)
     exact, exact_ledger, exact_report = dedup_exact(examples=filtered, settings=chosen.dedup)
-    minhash, minhash_ledger, minhash_report = dedup_minhash(examples=exact, settings=chosen.dedup)
+    minhash, minhash_ledger, minhash_report = dedup_minhash(
+        examples=exact, settings=chosen.dedup, index_hash=hash_paths(chosen.dedup.index_paths)
+    )
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
     scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
     split, split_ledger, split_report = split_dataset(

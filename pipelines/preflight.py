@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
+from steps.dedup.index import read_index
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
@@ -28,6 +29,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
             raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
         check_sources(config.sources)
         benchmark_files(config.curation.decontaminate)
+        _check_index(config)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
         _check_model(config)
@@ -41,10 +43,21 @@ def check_config(config: RunConfig) -> dict[str, Any]:
 
 
 def sources_hash_of(config: RunConfig) -> str:
-    """Return the content hash of all files that the run reads: sources, benchmarks, the text of a tiny base model."""
+    """Return the content hash of all files that the run reads: sources, benchmarks, index, a tiny base model's text."""
     text_path = config.model.tiny.text_path
-    others = [*benchmark_files(config.curation.decontaminate), *([text_path] if text_path else [])]
+    curation = config.curation
+    others = [
+        *benchmark_files(curation.decontaminate),
+        *curation.dedup.index_paths,
+        *([text_path] if text_path else []),
+    ]
     return fingerprint(config.sources) + hash_paths(others)
+
+
+def _check_index(config: RunConfig) -> None:
+    minhash = config.curation.dedup.minhash
+    if minhash is not None and minhash.index_path is not None:
+        read_index(minhash.index_path, minhash)
 
 
 def _check_model(config: RunConfig) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.side_by_side import beside, difference, spoken
 from pipelines.versions import find_version
 from steps.errors import InputError
 
@@ -76,6 +77,7 @@ def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | No
         return None
     derived = tables["examples"]
     children = [child["id"] for child in _where(derived, "document_id", full_id)] if derived is not None else []
+    _show_pairs(decisions, row, tables["examples"])
     trained = _load(version, "sft_dataset")
     in_dataset = _where(trained, "id", full_id) if trained is not None else []
     return {
@@ -88,6 +90,16 @@ def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | No
         "derived_rows": children,
         "sft_dataset_split": in_dataset[0]["split"] if in_dataset else None,
     }
+
+
+def _show_pairs(decisions: list[dict[str, Any]], row: dict[str, Any] | None, examples: pa.Table | None) -> None:
+    """Add to each decision that calls the row a duplicate where the two texts part, as `pair`."""
+    for decision in decisions:
+        if row is None or examples is None or not decision["stage"].startswith("dedup"):
+            continue
+        other = _where(examples, "id", decision["evidence_id"] or "")
+        if other:
+            decision["pair"] = difference(spoken(row["messages"]), spoken(other[0]["messages"]))
 
 
 def _load(version: ModelVersionResponse, name: str) -> pa.Table | None:
@@ -115,6 +127,7 @@ def show(found: dict[str, Any]) -> str:
         score = f" ({decision['score']:.3f})" if decision["score"] is not None else ""
         said = " ".join(part for part in (decision["reason"], decision["detail"]) if part)
         lines.append(f"  {decision['stage']:16s} {decision['decision']:8s} {said}{score}{evidence}")
+        lines += beside(decision["pair"]) if decision.get("pair") else []
     lines += [f"  derived row {child}" for child in found["derived_rows"]]
     if found["sft_dataset_split"]:
         lines.append(f"  in sft_dataset, split {found['sft_dataset_split']}")

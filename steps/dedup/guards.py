@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import xxhash
+
 from steps.dedup.documents import Document
 from steps.dedup.shingles import jaccard, shingles
 from steps.filtering.words import words
@@ -31,6 +33,13 @@ def numbers_differ(left: Document, right: Document) -> str | None:
     return None
 
 
+def numbers_hash(document: Document) -> int:
+    """Return a signed 64-bit hash of the numbers that `numbers_differ` compares."""
+    parts = (sorted(_NUMBER.findall(text)) for text in (document.instruction, document.answer))
+    digest = xxhash.xxh3_64_intdigest("\n".join(" ".join(part) for part in parts).encode())
+    return digest - (1 << 63)
+
+
 def negation_differs(left: Document, right: Document) -> str | None:
     """Say that one document negates where the other does not."""
     for part in ("instruction", "answer"):
@@ -48,6 +57,5 @@ def answers_differ(left: Document, right: Document, min_overlap: float) -> str |
 
 
 def _word_overlap(left: str, right: str) -> float:
-    if left == right:
-        return 1.0
-    return jaccard(shingles(words(left), 1), shingles(words(right), 1))
+    ours, theirs = shingles(words(left), 1), shingles(words(right), 1)
+    return jaccard(ours, theirs) if len(ours) or len(theirs) else 1.0  # two answers without a word do not differ

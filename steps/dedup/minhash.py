@@ -6,17 +6,21 @@ Massive Datasets", section 3.4. Unverified banding was measured to remove 40 % m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+import numpy.typing as npt
+from pydantic import Field, model_validator
 
-from steps.dedup.documents import Document, Key
-from steps.dedup.guards import answers_differ, numbers_differ
-from steps.dedup.selection import Matches, Selection
-from steps.dedup.shingles import Shingles, jaccard, shingles
-from steps.filtering.words import words
-from steps.progress import track
+from steps.dedup.candidates import Buckets, Workers, bands_in_common, cores, sets_of, signatures_of
+from steps.dedup.documents import Document, Documents, Key
+from steps.dedup.guards import answers_differ, numbers_differ, numbers_hash
+from steps.dedup.index import Index, read_index
+from steps.dedup.prefixes import prefixes_in_common
+from steps.dedup.reference import reference_duplicates
+from steps.dedup.segments import Segments
+from steps.dedup.selection import N_SHOWN, Match, Matches, Pairs
 from steps.settings import Settings
 
 #: Permutations of a signature. 125 make 25 bands of 5 rows, which propose 99.995 % of the pairs at a Jaccard of 0.8;
@@ -24,6 +28,8 @@ from steps.settings import Settings
 NUM_PERMUTATIONS = 125
 #: Share of pairs exactly at the threshold that the bands must propose.
 MIN_RECALL = 0.999
+#: Pairs this far below the threshold are shown as borderline.
+BORDER = 0.05
 
 
 class MinHashSettings(Settings):
@@ -39,6 +45,15 @@ class MinHashSettings(Settings):
     key: Key = "conversation"
     """What is compared: user and assistant turns, or one of the two. System turns never count."""
 
+    method: Literal["minhash", "exact_join", "datasketch"] = "minhash"
+    """How pairs are proposed: by bands of a MinHash, which miss at most one pair in a thousand at the threshold and
+    none to speak of above it; by an exact join over rare shingles, which misses none and takes about three times as
+    long; or by datasketch, the slow reference in Python."""
+
+    index_path: str | None = None
+    """File of an earlier corpus (`tunesmith index` writes it): rows that duplicate one of its rows are dropped too.
+    None compares the rows of the run with one another only."""
+
     min_answer_overlap: float | None = Field(0.5, ge=0, le=1)
     """Least Jaccard similarity of the answers' word sets: two questions about one long passage share most of their
     text and are no duplicates. None compares the key alone."""
@@ -46,11 +61,20 @@ class MinHashSettings(Settings):
     protect_numbers: bool = False
     """Never merge rows whose multisets of numbers differ."""
 
+    threads: int | None = Field(None, ge=1)
+    """Threads of the compiled loops. None takes every core that the process may use. They change no result."""
+
     seed: int = Field(1, ge=0)
     """Seed of the permutations."""
 
     max_drop_fraction: float = Field(0.9, ge=0, le=1)
     """Share of rows above which the run stops."""
+
+    @model_validator(mode="after")
+    def _reference_has_no_index(self) -> Self:
+        if self.method == "datasketch" and self.index_path is not None:
+            raise ValueError("method=datasketch is a reference without index_path; set method to minhash or exact_join")
+        return self
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
@@ -73,44 +97,134 @@ def near_duplicates(documents: Sequence[Document], settings: MinHashSettings) ->
         documents: Best row first. Documents without words match nothing.
         settings: Threshold, shingle size, key and guards.
     """
-    from datasketch import MinHashLSH
-
-    def veto(row: int, other: int) -> str | None:
-        reason = numbers_differ(documents[row], documents[other]) if settings.protect_numbers else None
-        if reason is None and settings.min_answer_overlap is not None and settings.key == "conversation":
-            reason = answers_differ(documents[row], documents[other], settings.min_answer_overlap)
-        return reason
-
-    selection = Selection(settings.threshold, veto)
-    index = MinHashLSH(num_perm=NUM_PERMUTATIONS, params=bands_for(settings.threshold))
-    kept: dict[int, Shingles] = {}
-    sets = (shingles(words(document.text(settings.key)), settings.shingle_words) for document in documents)
-    for row, (signature, grams) in enumerate(track(_signed(sets, settings.seed), "near-duplicates", len(documents))):
-        if not len(grams):
-            continue
-        similar = [(other, jaccard(grams, kept[other])) for other in index.query(signature)]
-        if selection.keeps(row, similar):
-            kept[row] = grams
-            index.insert(row, signature, check_duplication=False)
-    return selection.matches()
+    if settings.method == "datasketch":
+        return reference_duplicates(documents, settings, bands_for(settings.threshold))
+    index = read_index(settings.index_path, settings) if settings.index_path else None
+    return near_duplicates_of(Documents.of(documents), settings, index)
 
 
-def _signed(sets: Iterator[Shingles], seed: int) -> Iterator[tuple[object, Shingles]]:
-    """Yield the MinHash of every shingle set; all share one set of permutations."""
-    from datasketch import MinHash
+def near_duplicates_of(documents: Documents, settings: MinHashSettings, index: Index | None) -> Matches:
+    """Match rows with better, kept rows of the same table and with the rows of an earlier corpus.
 
-    first = MinHash(num_perm=NUM_PERMUTATIONS, seed=seed, hashfunc=_low_32_bits, scheme="affine32")
-    for grams in sets:
-        signature = MinHash(
-            num_perm=NUM_PERMUTATIONS,
-            seed=seed,
-            hashfunc=_low_32_bits,
-            permutations=first.permutations,
-            scheme="affine32",
+    Args:
+        documents: Best row first.
+        settings: Threshold, shingle size, key and guards.
+        index: The earlier corpus, whose rows all stay. Matches name its rows by numbers below zero.
+    """
+    from steps.kernels.join import greedy
+
+    every = documents if index is None else documents.behind(index.messages)
+    if not len(every):
+        return Matches([])
+    workers = Workers(settings.threads or cores())
+    segments = every.segments(settings.key)
+    buckets = _propose(segments, len(every), settings, workers, index)
+    wanted = buckets.candidates
+    n_earlier, same_as = (0, np.zeros(0, np.int64)) if index is None else (len(index), index.same_as(documents.ids))
+    places, sizes, sets = sets_of(segments, buckets.counts, wanted, settings.shingle_words, workers)
+    found = Verdicts(
+        *greedy(
+            buckets.bounds, buckets.members, buckets.n, buckets.sketches, buckets.min_agreement, places, sizes, sets,
+            settings.threshold, settings.threshold - BORDER,
+            *_answers(every, wanted, settings, workers), numbers_of(every, wanted, settings),
+            n_earlier, same_as,
         )
-        signature.update_batch((grams & np.uint64(0xFFFFFFFF)).tolist())
-        yield signature, grams
+    )  # fmt: skip
+    matches = matches_of(found, every, settings)
+    return matches if index is None else _from_earlier(matches, index)
 
 
-def _low_32_bits(value: int) -> int:
-    return value  # The shingles are hashes already, and were cut to 32 bits in one go.
+def _propose(
+    segments: list[Segments], n: int, settings: MinHashSettings, workers: Workers, index: Index | None
+) -> Buckets:
+    """Return the buckets in which rows that are alike meet."""
+    if settings.method == "exact_join":
+        return prefixes_in_common(segments, n, settings.shingle_words, settings.threshold, workers)
+    bands = bands_for(settings.threshold)
+    fresh = segments if index is None else segments[index.n_batches :]
+    signed = signatures_of(fresh, n, settings.shingle_words, bands, settings.seed, workers)
+    if index is not None:
+        signed = index.before(signed)
+    return bands_in_common(
+        signed, np.concatenate([each.ranks for each in segments]), bands, settings.threshold, workers
+    )
+
+
+class Verdicts(NamedTuple):
+    """What the join decided: arrays by rank, and the pairs that were compared and are near the threshold.
+
+    Attributes:
+        survivor: The row that each rank goes for, int64; -1 for a row that stays.
+        best: Similarity to the survivor.
+        pairs: For each pair in turn rank, other, similarity and veto; with room for more behind.
+        n_pairs: How many pairs there are.
+    """
+
+    survivor: npt.NDArray[np.int64]
+    best: npt.NDArray[np.float64]
+    pairs: npt.NDArray[np.float64]
+    n_pairs: int
+
+
+def _from_earlier(matches: Matches, index: Index) -> Matches:
+    """Number the rows of the run from zero again; those of the index become complements of their places."""
+    n = len(index)
+
+    def renamed(pairs: Pairs) -> Pairs:
+        other = np.where(pairs.other < n, ~pairs.other, pairs.other - n)
+        return Pairs(pairs.row - n, other, pairs.similarity)
+
+    def named(listed: Sequence[Match]) -> list[Match]:
+        return [new._replace(veto=old.veto) for old, new in zip(listed, renamed(Pairs.of(listed)), strict=True)]
+
+    return Matches(
+        renamed(Pairs.of(matches.duplicates)),
+        named(matches.borderline),
+        named(matches.vetoed),
+        matches.n_vetoed,
+        index,
+    )
+
+
+def _answers(
+    documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings, workers: Workers
+) -> tuple[Any, Any, Any, float]:
+    """Return places, sizes and word sets of the answers, and their least overlap; empty when they are not compared."""
+    if settings.min_answer_overlap is None or settings.key != "conversation":
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint64), 0.0
+    return *sets_of(documents.segments("answer"), None, wanted, 1, workers), settings.min_answer_overlap
+
+
+def numbers_of(documents: Documents, wanted: npt.NDArray[np.bool_], settings: MinHashSettings) -> npt.NDArray[np.int64]:
+    """Return a hash of the numbers of each wanted row, by rank; empty when they are not compared."""
+    if not settings.protect_numbers:
+        return np.zeros(0, np.int64)
+    hashes = np.zeros(len(documents), np.int64)
+    for rank in np.flatnonzero(wanted).tolist():
+        hashes[rank] = numbers_hash(documents[rank])
+    return hashes
+
+
+def matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
+    """Say what was decided, and why pairs were kept apart; reasons are worded for the pairs that are shown only."""
+    rows = np.flatnonzero(found.survivor >= 0)
+    row, other, similarity, veto = found.pairs[: 4 * found.n_pairs].reshape(-1, 4).T
+    vetoed, clear = np.flatnonzero(veto), np.flatnonzero(veto == 0)
+    shown = vetoed[np.lexsort((other[vetoed], row[vetoed], -similarity[vetoed]))][:N_SHOWN]
+    distance = np.abs(similarity[clear] - settings.threshold)
+    nearest = clear[np.lexsort((other[clear], row[clear], distance))][:N_SHOWN]
+    apart = Pairs(row[shown], other[shown], similarity[shown])
+    return Matches(
+        Pairs(rows, found.survivor[rows], found.best[rows]),
+        list(Pairs(row[nearest], other[nearest], similarity[nearest])),
+        [match._replace(veto=_reason(match, documents, settings)) for match in apart],
+        len(vetoed),
+    )
+
+
+def _reason(match: Match, documents: Documents, settings: MinHashSettings) -> str | None:
+    row, other = documents[match.row], documents[match.other]
+    reason = numbers_differ(row, other) if settings.protect_numbers else None
+    if reason is None and settings.min_answer_overlap is not None:
+        reason = answers_differ(row, other, settings.min_answer_overlap)
+    return reason

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from steps.dedup.selection import Match, Matches
+from steps.dedup.selection import Match, Matches, Pairs
 
-#: Clusters listed in the report, and characters shown of a row.
+#: Clusters listed in the report, members shown of each, and characters shown of a row.
 N_LARGEST = 10
+N_MEMBERS = 4
 EXCERPT_CHARACTERS = 160
 
 
-class Rows(NamedTuple):
-    """The rows that a report speaks about: their ids and texts, best row first."""
+class Rows:
+    """The rows that a report speaks about, best row first; a text is read only when it is shown."""
 
-    ids: list[str]
-    excerpts: list[str]
+    def __init__(
+        self, examples: pa.Table, order: npt.NDArray[np.int64], earlier: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Take the rows of a table of schema `EXAMPLES`.
 
-    @classmethod
-    def of(cls, examples: pa.Table, order: Sequence[int]) -> Rows:
-        """Return the rows of a table of schema `EXAMPLES` in the given order."""
-        ranked = examples.take(pa.array(order, pa.int64()))
-        return cls(ranked["id"].to_pylist(), [_excerpt(messages) for messages in ranked["messages"].to_pylist()])
+        Args:
+            examples: The table.
+            order: Positions of its rows, best first.
+            earlier: Ids and excerpts of the rows of an earlier corpus, which have ranks below zero.
+        """
+        self._ids = examples["id"]
+        self._messages = examples["messages"]
+        self._order = order
+        self._earlier = earlier
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def id(self, rank: int) -> str:
+        """Return the id of a row."""
+        return self._earlier[~rank][0] if rank < 0 else str(self._ids[int(self._order[rank])].as_py())
+
+    def excerpt(self, rank: int) -> str:
+        """Return the beginning of a row's text."""
+        if rank < 0:
+            return self._earlier[~rank][1]
+        return excerpt(self._messages[int(self._order[rank])].as_py())
 
 
-def _excerpt(messages: Sequence[dict[str, str]]) -> str:
+def excerpt(messages: Sequence[Mapping[str, str]]) -> str:
+    """Return the beginning of a conversation on one line."""
     text = " ".join(" → ".join(turn["content"] for turn in messages if turn["role"] != "system").split())
     return text if len(text) <= EXCERPT_CHARACTERS else text[: EXCERPT_CHARACTERS - 1] + "…"
 
@@ -43,40 +66,52 @@ def report_of(method: str, rows: Rows, matches: Matches, threshold: float | None
         threshold: Its threshold; None when it has none or is off.
 
     Returns:
-        `n_rows, n_dropped, n_clusters, threshold, largest` (clusters of survivor and size), `borderline` (pairs
-        nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`.
+        `n_rows, n_dropped, n_clusters, threshold, largest` (clusters of survivor, size and the least alike members),
+        `borderline` (pairs nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`.
     """
-    sizes = Counter(match.other for match in matches.duplicates)
-    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:N_LARGEST]
+    pairs = Pairs.of(matches.duplicates)
+    survivors, sizes = np.unique(pairs.other, return_counts=True)
+    largest = np.lexsort((survivors, -sizes))[:N_LARGEST]
     return {
         "method": method,
         "threshold": threshold,
-        "n_rows": len(rows.ids),
-        "n_dropped": len(matches.duplicates),
-        "n_clusters": len(sizes),
-        "largest": [
-            {"survivor_id": rows.ids[row], "size": dropped + 1, "excerpt": rows.excerpts[row]}
-            for row, dropped in largest
-        ],
+        "n_rows": len(rows),
+        "n_dropped": len(pairs),
+        "n_clusters": len(survivors),
+        "largest": [_cluster(rows, pairs, int(survivors[i]), int(sizes[i])) for i in largest],
         "borderline": [_pair(rows, match, threshold) for match in matches.borderline],
         "n_vetoed": matches.n_vetoed,
         "vetoed": [_pair(rows, match, threshold) for match in matches.vetoed],
     }
 
 
-def _pair(rows: Rows, match: Match, threshold: float | None) -> dict[str, Any]:
+def _cluster(rows: Rows, pairs: Pairs, survivor: int, dropped: int) -> dict[str, Any]:
+    members = np.flatnonzero(pairs.other == survivor)
+    shown = members[np.lexsort((pairs.row[members], pairs.similarity[members]))][:N_MEMBERS]
     return {
-        "row_id": rows.ids[match.row],
-        "other_id": rows.ids[match.other],
-        "similarity": round(match.similarity, 4),
-        "dropped": match.veto is None and threshold is not None and match.similarity >= threshold,
-        "veto": match.veto,
-        "row": rows.excerpts[match.row],
-        "other": rows.excerpts[match.other],
+        "survivor_id": rows.id(survivor),
+        "size": dropped + 1,
+        "excerpt": rows.excerpt(survivor),
+        "members": [
+            {"id": rows.id(match.row), "similarity": round(match.similarity, 4), "excerpt": rows.excerpt(match.row)}
+            for match in (pairs[int(i)] for i in shown)
+        ],
     }
 
 
-def alarms(report: dict[str, Any], kept_groups: Sequence[str], max_fraction: float | None) -> list[str]:
+def _pair(rows: Rows, match: Match, threshold: float | None) -> dict[str, Any]:
+    return {
+        "row_id": rows.id(match.row),
+        "other_id": rows.id(match.other),
+        "similarity": round(match.similarity, 4),
+        "dropped": match.veto is None and threshold is not None and match.similarity >= threshold,
+        "veto": match.veto,
+        "row": rows.excerpt(match.row),
+        "other": rows.excerpt(match.other),
+    }
+
+
+def alarms(report: dict[str, Any], kept_groups: pa.ChunkedArray, max_fraction: float | None) -> list[str]:
     """Return one sentence per cluster or split group that holds too large a share of the rows.
 
     Args:
@@ -94,10 +129,19 @@ def alarms(report: dict[str, Any], kept_groups: Sequence[str], max_fraction: flo
                 f"the cluster of row {cluster['survivor_id']} holds {cluster['size']} of {report['n_rows']} rows "
                 f"({share:.1%} > {max_fraction:.1%}): read it, and raise the threshold or drop the boilerplate"
             )
-    group, size = Counter(kept_groups).most_common(1)[0] if kept_groups else ("", 0)
+    group, size = _most_common(kept_groups)
     if size > 1 and size / len(kept_groups) > max_fraction and report["n_dropped"]:
         found.append(
             f"split group {group} holds {size} of {len(kept_groups)} kept rows ({size / len(kept_groups):.1%} > "
             f"{max_fraction:.1%}): it goes to one split as a whole"
         )
     return found
+
+
+def _most_common(column: pa.ChunkedArray) -> tuple[str, int]:
+    """Return the most frequent value of a column, the first in it of equals, and its number."""
+    if not len(column):
+        return "", 0
+    counted = pc.value_counts(column)
+    most = int(np.argmax(counted.field("counts").to_numpy()))
+    return str(counted[most]["values"].as_py()), int(counted[most]["counts"].as_py())

@@ -7,8 +7,11 @@ chain: when B is like A and C is like B but not like A, C stays.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
 
 #: Pairs shown on each list of the report.
 N_SHOWN = 20
@@ -23,6 +26,48 @@ class Match(NamedTuple):
     veto: str | None = None
 
 
+class Pairs(Sequence[Match]):
+    """Matches as columns: millions of them take 24 bytes each, and a `Match` is made only where one is read.
+
+    Attributes:
+        row: Rank of the dropped row, int64.
+        other: Rank of its survivor, int64; below zero the complement of a place in the ids of an index.
+        similarity: float64.
+    """
+
+    def __init__(self, row: npt.ArrayLike, other: npt.ArrayLike, similarity: npt.ArrayLike) -> None:
+        self.row = np.asarray(row, np.int64)
+        self.other = np.asarray(other, np.int64)
+        self.similarity = np.asarray(similarity, np.float64)
+
+    @classmethod
+    def of(cls, matches: Sequence[Match]) -> Pairs:
+        """Return matches as columns, whatever sequence they come in."""
+        if isinstance(matches, Pairs):
+            return matches
+        return cls(*(np.array([match[i] for match in matches]) for i in range(3)))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Match]: ...
+    def __getitem__(self, index: int | slice) -> Match | list[Match]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return Match(int(self.row[index]), int(self.other[index]), float(self.similarity[index]))
+
+    def __iter__(self) -> Iterator[Match]:
+        return map(Match, self.row.tolist(), self.other.tolist(), self.similarity.tolist())
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Matches(NamedTuple):
     """What a method found. Row numbers are ranks: 0 is the best row.
 
@@ -31,12 +76,15 @@ class Matches(NamedTuple):
         borderline: The pairs nearest the threshold, on both sides.
         vetoed: The most alike of the pairs that a guard kept apart.
         n_vetoed: How many pairs a guard kept apart.
+        earlier: Ids and excerpts of the rows of an earlier corpus: a match whose `other` is below zero is with row
+            `~other` of these.
     """
 
-    duplicates: list[Match]
+    duplicates: Sequence[Match]
     borderline: Sequence[Match] = ()
     vetoed: Sequence[Match] = ()
     n_vetoed: int = 0
+    earlier: Sequence[tuple[str, str]] = ()
 
 
 class Selection:

@@ -24,13 +24,16 @@ def dedup_exact(
 
 @step(cache_policy=rerun_when_changed(__file__))
 def dedup_minhash(
-    examples: pa.Table, settings: DedupSettings
+    examples: pa.Table, settings: DedupSettings, index_hash: str = ""
 ) -> tuple[
     Annotated[pa.Table, "minhash_unique_examples"],
     Annotated[pa.Table, "dedup_minhash_ledger"],
     Annotated[dict[str, Any], "dedup_minhash_report"],
 ]:
-    """Keep one of the examples that share most of their word n-grams."""
+    """Keep one of the examples that share most of their word n-grams, and none that an earlier corpus has.
+
+    `index_hash` covers the content of `curation.dedup.minhash.index_path`.
+    """
     result = deduplicate("minhash", examples, settings)
     return result.kept, result.ledger, result.report
 

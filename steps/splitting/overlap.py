@@ -36,8 +36,6 @@ __all__ = ["CoverageSettings", "DecontaminationSettings", "Found", "Overlap", "O
 BATCH_BYTES = 16 << 20
 #: Characters of the shared passage that a ledger row shows.
 PASSAGE_CHARACTERS = 120
-#: Bytes of a text within which that passage lies when it stands at the beginning.
-_PASSAGE_BYTES = 4 * PASSAGE_CHARACTERS
 
 METHODS = ("exact", "ngrams", "coverage")
 
@@ -143,14 +141,12 @@ class OverlapIndex:
 
     def passage_of(self, text: int, span: Iterable[int]) -> str:
         """Return the words `span` of an indexed text (its beginning where the span is empty), cut short."""
+        from steps.kernels.ngrams import words_of
+
         first, end = span
-        column = _normalised(self.stored.texts.slice(text, 1))
-        data = texts_of(column).data
-        begins = hashed(column).begins
-        start = int(begins[first]) if first < len(begins) else 0
-        stop = int(begins[end]) if first < end < len(begins) else len(data)
-        passage = bytes(data[start : min(stop, start + _PASSAGE_BYTES)]).decode("utf-8", "ignore")
-        passage = " ".join(passage.split())
+        (column,) = _normalised(self.stored.texts.slice(text, 1)).to_pylist()
+        tokens = words_of(column.encode("utf-8", "surrogatepass"))
+        passage = " ".join(tokens[first:end] if end > first else tokens)
         return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 2] + " …"
 
     def _frequent(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

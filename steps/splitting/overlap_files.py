@@ -28,9 +28,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from steps.errors import InputError
+from steps.kernels.buffers import texts_of
 
-#: Raised when the files, or the arithmetic of the hashes, change.
+#: Raised when the files change.
 FORMAT = 1
+#: Hashed into every key, so that an index of other arithmetic or other tables of characters is not found.
+_PROBE = "The hashes' own probe: ÄRGER, 日本, 42"
 MANIFEST = "manifest.json"
 
 
@@ -75,7 +78,10 @@ def index_key(content: Mapping[str, str], ngram_sizes: Sequence[int]) -> str:
         content: Name -> content hash of all that is indexed; the name is part of the evidence.
         ngram_sizes: N-gram lengths.
     """
-    facts = [FORMAT, unicodedata.unidata_version, sorted(set(ngram_sizes)), sorted(content.items())]
+    from steps.kernels.ngrams import Words
+
+    probe = int(Words(texts_of(pa.array([_PROBE]))).wholes()[0])
+    facts = [FORMAT, probe, unicodedata.unidata_version, sorted(set(ngram_sizes)), sorted(content.items())]
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
