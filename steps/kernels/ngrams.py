@@ -70,14 +70,29 @@ class Words:
         starts: Shape (texts + 1,), int64; the words of text `i` are `hashes[starts[i]:starts[i + 1]]`.
     """
 
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, hashes: Hashes, starts: Starts) -> None:
+        self.hashes = hashes
+        self.starts = starts
+        self._ngrams: dict[int, tuple[Hashes, Starts]] = {}
+
+    @classmethod
+    def of(cls, texts: Texts) -> Words:
+        """Return the words of texts in NFKC."""
         tables = characters()
         most = len(texts.data) // 2 + texts.n + 1  # a word of one byte needs a separator beside it
-        hashes = np.empty(most, np.uint64)
-        self.starts: Starts = np.zeros(texts.n + 1, np.int64)
+        hashes, starts = np.empty(most, np.uint64), np.zeros(texts.n + 1, np.int64)
         longest = int(np.diff(texts.offsets).max(initial=0))
-        n_words = _words(texts.data, texts.offsets, tables.kinds, tables.lower, longest, hashes, self.starts)
-        self.hashes: Hashes = hashes[:n_words]
+        n_words = _words(texts.data, texts.offsets, tables.kinds, tables.lower, longest, hashes, starts)
+        return cls(hashes[:n_words], starts)
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> Words:
+        """Return the words of some of the texts."""
+        if chosen.all():
+            return self
+        counts = self.counts
+        starts = np.zeros(int(chosen.sum()) + 1, np.int64)
+        np.cumsum(counts[chosen], out=starts[1:])
+        return Words(self.hashes[np.repeat(chosen, counts)], starts)
 
     @property
     def counts(self) -> Starts:
@@ -86,12 +101,14 @@ class Words:
 
     def ngrams(self, n: int) -> tuple[Hashes, Starts]:
         """Return the hash of every n-gram in order, repeats included, and each text's first; short texts have none."""
-        sizes = np.maximum(self.counts - (n - 1), 0)
-        starts = np.zeros(len(sizes) + 1, np.int64)
-        np.cumsum(sizes, out=starts[1:])
-        grams = np.empty(int(starts[-1]), np.uint64)
-        _ngrams(self.hashes, self.starts, n, starts, grams)
-        return grams, starts
+        if n not in self._ngrams:
+            sizes = np.maximum(self.counts - (n - 1), 0)
+            starts = np.zeros(len(sizes) + 1, np.int64)
+            np.cumsum(sizes, out=starts[1:])
+            grams = np.empty(int(starts[-1]), np.uint64)
+            _ngrams(self.hashes, self.starts, n, starts, grams)
+            self._ngrams[n] = grams, starts
+        return self._ngrams[n]
 
     def wholes(self) -> Hashes:
         """Return one hash of each text's words, whatever their number."""

@@ -80,7 +80,7 @@ def index_key(content: Mapping[str, str], ngram_sizes: Sequence[int]) -> str:
     """
     from steps.kernels.ngrams import Words
 
-    probe = int(Words(texts_of(pa.array([_PROBE]))).wholes()[0])
+    probe = int(Words.of(texts_of(pa.array([_PROBE]))).wholes()[0])
     facts = [FORMAT, probe, unicodedata.unidata_version, sorted(set(ngram_sizes)), sorted(content.items())]
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -140,7 +140,7 @@ def load_index(folder: Path, key: str) -> StoredIndex:
         return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
 
     levels = {n: Level(*(array(f"{n}.{field}") for field in Level._fields)) for n in manifest["ngram_sizes"]}
-    evidence, texts = (_in_one_piece(table[name]) for name in ("evidence", "text"))
+    evidence, texts = (in_one_piece(table[name]) for name in ("evidence", "text"))
     return StoredIndex(evidence, texts, array("wholes"), array("whole_texts"), levels)
 
 
@@ -165,5 +165,6 @@ def _arrays(index: StoredIndex) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+def in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])

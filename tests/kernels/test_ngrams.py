@@ -21,7 +21,7 @@ TEXTS = [
 
 
 def hashed(texts):
-    return Words(texts_of(pa.array(texts)))
+    return Words.of(texts_of(pa.array(texts)))
 
 
 def test_words_are_those_of_the_regular_expression_and_equal_words_have_equal_hashes():
