@@ -13,8 +13,8 @@ _INTS = types.Array(types.int32, 1, "C", readonly=True)
 
 #: Buckets per entry of the table that leads from an n-gram's top bits to its place: about one look a query.
 _BUCKETS_PER_ENTRY = 1
-#: Bits per entry of the bitmap that is asked first.
 _MAX_BUCKET_BITS = 26
+#: Bits per entry of the bitmap that is asked first.
 _BITS_PER_ENTRY = 16
 _MAX_SIEVE_BITS = 32
 
