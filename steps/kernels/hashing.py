@@ -21,12 +21,12 @@ _LONGS = types.Array(int64, 1, "C", readonly=True)
 
 
 @njit(uint64(uint64, int64), cache=True, nogil=True)
-def _rotated(value, by):  # type: ignore[no-untyped-def]
+def _rotated(value, by):
     return (value << uint64(by)) | (value >> uint64(64 - by))
 
 
 @njit(uint64(_BYTES, int64, int64), cache=True, nogil=True)
-def _little_endian(data, at, width):  # type: ignore[no-untyped-def]
+def _little_endian(data, at, width):
     value = uint64(0)
     for i in range(width):
         value |= uint64(data[at + i]) << uint64(8 * i)
@@ -34,12 +34,12 @@ def _little_endian(data, at, width):  # type: ignore[no-untyped-def]
 
 
 @njit(uint64(uint64, uint64), cache=True, nogil=True)
-def _round(accumulator, lane):  # type: ignore[no-untyped-def]
+def _round(accumulator, lane):
     return _rotated(accumulator + lane * _P2, 31) * _P1
 
 
 @njit(types.void(_BYTES, _LONGS, uint64, types.Array(uint64, 1, "C")), cache=True, nogil=True)
-def _xxh64(data, offsets, seed, hashes):  # type: ignore[no-untyped-def]
+def _xxh64(data, offsets, seed, hashes):
     lanes = np.empty(4, np.uint64)
     for text in range(len(offsets) - 1):
         at, end = offsets[text], offsets[text + 1]

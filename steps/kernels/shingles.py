@@ -28,19 +28,11 @@ def scratch_bytes(starts, ends, bounds, rows):
 
 
 @njit(cache=True, nogil=True)
-def document_shingles(data, extra, starts, ends, first, last, kinds, lower, n, scratch, edges, out):
-    """Write the hash of every n-gram of words of segments `first` to `last` to `out`; return how many.
+def hash_words(scratch, size, edges, out):
+    """Write the hash of every word of a normal form to `out`; return how many.
 
-    A document of fewer than n words is one shingle, one without words none. A start below zero is the complement of a
-    place in `extra`.
+    `PADDING` bytes behind the normal form are cleared.
     """
-    size = 0
-    for segment in range(first, last):
-        start, end = starts[segment], ends[segment]
-        if start >= 0:
-            size = put_words(data, start, end, kinds, lower, scratch, size)
-        else:
-            size = put_words(extra, ~start, ~start + (end - start), kinds, lower, scratch, size)
     for i in range(size, size + PADDING):
         scratch[i] = 0
     # The places where words begin and end, in turn.
@@ -55,10 +47,28 @@ def document_shingles(data, extra, starts, ends, first, last, kinds, lower, n, s
             n_edges += 1
             changes &= changes - U(1)
     n_words = n_edges // 2
-    if n_words == 0:
-        return 0
     for word in range(n_words):
         out[word] = word_hash(scratch, edges[2 * word], edges[2 * word + 1])
+    return n_words
+
+
+@njit(cache=True, nogil=True)
+def document_shingles(data, extra, starts, ends, first, last, kinds, lower, n, scratch, edges, out):
+    """Write the hash of every n-gram of words of segments `first` to `last` to `out`; return how many.
+
+    A document of fewer than n words is one shingle, one without words none. A start below zero is the complement of a
+    place in `extra`.
+    """
+    size = 0
+    for segment in range(first, last):
+        start, end = starts[segment], ends[segment]
+        if start >= 0:
+            size = put_words(data, start, end, kinds, lower, scratch, size)
+        else:
+            size = put_words(extra, ~start, ~start + (end - start), kinds, lower, scratch, size)
+    n_words = hash_words(scratch, size, edges, out)
+    if n_words == 0:
+        return 0
     top = U(1)
     for _ in range(n):
         top *= BASE

@@ -62,6 +62,6 @@ def report_curation(
         "split": split_report,
         "decontaminate": decontaminate_report,
         "mix": mix_report,
-        "leaks": leak_report(sft_dataset),
+        "leaks": leak_report(sft_dataset, dedup_minhash_report["threshold"]),
         "guidance": guidance_of(sft_dataset, base_model, tokens, task_type),
     }

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,12 @@ from steps.splitting.overlap import (
     hashed,
     overlap_index,
 )
-from steps.splitting.overlap_files import StoredIndex
+from steps.splitting.overlap_files import StoredIndex, in_one_piece
 from steps.splitting.remarks import Remarks, settle_remarks
 from steps.splitting.texts import compared_texts, sides_of
+
+if TYPE_CHECKING:
+    from steps.kernels.ngrams import Words
 
 STAGE = "decontaminate"
 
@@ -74,64 +77,90 @@ def decontaminate(
         DropLimitError: if more than `max_drop_fraction` of all rows went.
     """
     is_test = pc.equal(dataset["split"], "test")
-    rows, texts = _searched(dataset.filter(pc.invert(is_test)), settings.ngram_words)
-    protected = dataset.filter(is_test)
+    searched = dataset.filter(pc.invert(is_test))
     indexes = {
-        DecontaminationReason.OVERLAPS_TEST: _index_of(protected, settings),
+        DecontaminationReason.OVERLAPS_TEST: _index_of(dataset.filter(is_test), settings),
         DecontaminationReason.OVERLAPS_BENCHMARK: benchmark_index(settings, cache),
     }
-    ids = dataset.filter(pc.invert(is_test))["id"]
-    remarks = Remarks(STAGE)
-    for reason, stored in indexes.items():
-        for row, decision in _overlaps(stored, rows, texts, settings):
-            remarks.add(ids[row].as_py(), reason, **decision)
+    remarks, compared = Remarks(STAGE), _Compared(searched, settings.ngram_words)
+    for reason, row, decision in _overlaps(indexes, compared, settings):
+        remarks.add(searched["id"][row].as_py(), reason, **decision)
     dropped = remarks.table("dropped" if settings.action == "drop" else "kept")
     kept, ledger = settle_remarks(STAGE, dataset, dropped)
     check_drop_fraction(ledger, settings.max_drop_fraction)
-    return DecontaminationResult(kept, ledger, _report(dropped, len(texts), indexes, settings))
+    return DecontaminationResult(kept, ledger, _report(dropped, compared.n_compared, indexes, settings))
 
 
-def _searched(searched: pa.Table, ngram_words: int) -> tuple[npt.NDArray[np.int64], pa.Array]:
-    """Return the texts that are looked up, and the row of each."""
-    prompts, answers = sides_of(searched)
-    long_enough = _long_enough(answers, ngram_words)
-    rows = np.concatenate([np.arange(len(prompts)), np.flatnonzero(long_enough)])
-    return rows, pa.concat_arrays([prompts, answers.filter(pa.array(long_enough))])
+class _Compared:
+    """The texts of some rows: all prompts, and the answers that are not short.
+
+    Attributes:
+        texts: Prompts, then answers.
+        rows: Row of each text.
+        n_compared: Texts that `batches` has given so far.
+    """
+
+    def __init__(self, rows: pa.Table, ngram_words: int) -> None:
+        prompts, answers = sides_of(rows)
+        self.texts = pa.concat_arrays([prompts, answers])
+        self.rows = np.tile(np.arange(len(prompts)), 2)
+        self.n_compared = 0
+        self._ngram_words = ngram_words
+
+    def batches(self) -> Iterator[tuple[npt.NDArray[np.int64], Words]]:
+        """Yield the positions of texts that are compared, and their words."""
+        first = 0
+        for batch in batches_of(self.texts):
+            words, places = hashed(batch), np.arange(first, first + len(batch))
+            compared = (places < len(self.texts) // 2) | (words.counts >= self._ngram_words)
+            first += len(batch)
+            self.n_compared += int(compared.sum())
+            yield places[compared], words.select(compared)
 
 
 def _index_of(protected: pa.Table, settings: DecontaminationSettings) -> StoredIndex:
-    rows, texts = _searched(protected, settings.ngram_words)
-    ids = protected["id"].combine_chunks()
-    ids = pa.concat_arrays(ids.chunks or [pa.array([], pa.string())]) if isinstance(ids, pa.ChunkedArray) else ids
-    return build_index(ids.take(pa.array(rows)), texts, settings.ngram_sizes)
-
-
-def _long_enough(answers: pa.Array, ngram_words: int) -> npt.NDArray[np.bool_]:
-    counts = [hashed(batch).counts for batch in batches_of(answers)]
-    return np.concatenate([np.zeros(0, np.int64), *counts]) >= ngram_words
+    compared = _Compared(protected, settings.ngram_words)
+    places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in compared.batches())])
+    ids = protected["id"].take(pa.array(compared.rows[places]))
+    return build_index(in_one_piece(ids), compared.texts.take(pa.array(places)), settings.ngram_sizes)
 
 
 def _overlaps(
-    stored: StoredIndex, rows: npt.NDArray[np.int64], texts: pa.Array, settings: DecontaminationSettings
-) -> Iterator[tuple[int, dict[str, Any]]]:
+    stored: dict[DecontaminationReason, StoredIndex], compared: _Compared, settings: DecontaminationSettings
+) -> Iterator[tuple[DecontaminationReason, int, dict[str, Any]]]:
     """Yield each row that overlaps an indexed text, with the evidence of its worst text."""
-    if not len(stored.texts) or not len(texts):
-        return
-    index = OverlapIndex(stored, settings)
-    touched = [index.learn(hashed(batch)) for batch in track(batches_of(texts), "decontamination")]
-    candidates = np.flatnonzero(np.concatenate(touched))
-    found = _search(index, texts.take(pa.array(candidates)))
+    indexes = {reason: OverlapIndex(found, settings) for reason, found in stored.items() if len(found.texts)}
+    touched: dict[DecontaminationReason, list[npt.NDArray[np.int64]]] = {reason: [] for reason in indexes}
+    searched = [np.zeros(0, np.int64)]
+    if indexes:
+        for places, words in track(compared.batches(), "decontamination"):
+            searched.append(places)
+            for reason, index in indexes.items():
+                touched[reason].append(places[index.learn(words)])
+    for reason, index in indexes.items():
+        candidates = np.concatenate([np.zeros(0, np.int64), *touched[reason]])
+        for row, decision in _worst(index, compared, candidates, settings):
+            yield reason, row, decision
+        if settings.embedding is not None:
+            places = np.concatenate(searched)
+            texts = compared.texts.take(pa.array(places))
+            near = similar_texts(compared.rows[places], texts, index.stored.texts, settings.embedding)
+            for row, text, cosine in near:
+                yield reason, row, _decision(index, text, cosine, "embedding", (0, 0))
+
+
+def _worst(
+    index: OverlapIndex, compared: _Compared, candidates: npt.NDArray[np.int64], settings: DecontaminationSettings
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Search the candidates; of a row's texts the best method, then the highest measure, stands for the row."""
+    found = _search(index, compared.texts.take(pa.array(candidates)))
     hits = np.flatnonzero(found.texts >= 0)
-    own = rows[candidates]
-    # The best method, then the highest measure, of a row's texts stands for the row.
+    own = compared.rows[candidates]
     order = hits[np.lexsort((-found.scores[hits], found.methods[hits], own[hits]))]
     _, first = np.unique(own[order], return_index=True)
     for hit in order[first]:
         text, label = int(found.texts[hit]), _label(METHODS[found.methods[hit]], settings)
         yield int(own[hit]), _decision(index, text, float(found.scores[hit]), label, found.spans[hit])
-    if settings.embedding is not None:
-        for row, text, cosine in similar_texts(rows, texts, stored.texts, settings.embedding):
-            yield row, _decision(index, text, cosine, "embedding", (0, 0))
 
 
 def _search(index: OverlapIndex, texts: pa.Array) -> Found:

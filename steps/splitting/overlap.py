@@ -36,8 +36,6 @@ __all__ = ["CoverageSettings", "DecontaminationSettings", "Found", "Overlap", "O
 BATCH_BYTES = 16 << 20
 #: Characters of the shared passage that a ledger row shows.
 PASSAGE_CHARACTERS = 120
-#: Bytes of a text within which that passage lies when it stands at the beginning.
-_PASSAGE_BYTES = 4 * PASSAGE_CHARACTERS
 
 METHODS = ("exact", "ngrams", "coverage")
 
@@ -74,11 +72,12 @@ class OverlapIndex:
     """
 
     def __init__(self, stored: StoredIndex, settings: DecontaminationSettings) -> None:
-        from steps.kernels.overlaps import buckets_of
+        from steps.kernels.overlaps import buckets_of, sieve_of
 
         self.stored = stored
         self._settings = settings
         self._buckets = {n: buckets_of(level.grams) for n, level in stored.levels.items()}
+        self._sieves = {n: sieve_of(level.grams) for n, level in stored.levels.items()}
         self._counts = {n: np.zeros(len(level.grams), np.int64) for n, level in stored.levels.items()}
         self._last = {n: np.full(len(level.grams), -1, np.int64) for n, level in stored.levels.items()}
         self._whole_counts = np.zeros(len(stored.wholes), np.int64)
@@ -92,11 +91,15 @@ class OverlapIndex:
         self._sizes = None
         n_texts = len(words.starts) - 1
         hits = np.zeros(n_texts, np.int64)
-        for n, level in self.stored.levels.items():
-            grams, starts = words.ngrams(n)
+        for n, level in sorted(self.stored.levels.items()):
+            # A text without a shared 8-gram has no shared 13-gram.
+            chosen = hits > 0 if n > min(self.stored.levels) else np.ones(n_texts, np.bool_)
+            own = np.zeros(int(chosen.sum()), np.int64)
             count_texts(
-                grams, starts, self._n_learnt, level.grams, self._buckets[n], self._counts[n], self._last[n], hits
-            )
+                *words.select(chosen).ngrams(n), self._n_learnt, level.grams, self._buckets[n], self._sieves[n],
+                self._counts[n], self._last[n], own,
+            )  # fmt: skip
+            hits[chosen] += own
         self._n_learnt += n_texts
         places, equal = _places(words.wholes(), self.stored.wholes)
         np.add.at(self._whole_counts, places[equal], 1)
@@ -118,9 +121,9 @@ class OverlapIndex:
             texts, scores = np.empty(n_texts, np.int64), np.zeros(n_texts)
             spans = np.zeros((n_texts, 2), np.int64)
             best_matches(
-                *words.ngrams(n), n, level.grams, self._buckets[n], level.entry_starts, level.entry_texts,
-                level.entry_positions, self._frequent(self._counts[n]), sizes, method == "coverage", least,
-                texts, scores, spans,
+                *words.ngrams(n), n, level.grams, self._buckets[n], level.entry_starts,
+                level.entry_texts, level.entry_positions, self._frequent(self._counts[n]), sizes,
+                method == "coverage", least, texts, scores, spans,
             )  # fmt: skip
             fresh = (found.texts < 0) & (texts >= 0)
             found.texts[fresh], found.scores[fresh], found.spans[fresh] = texts[fresh], scores[fresh], spans[fresh]
@@ -143,14 +146,12 @@ class OverlapIndex:
 
     def passage_of(self, text: int, span: Iterable[int]) -> str:
         """Return the words `span` of an indexed text (its beginning where the span is empty), cut short."""
+        from steps.kernels.ngrams import words_of
+
         first, end = span
-        column = _normalised(self.stored.texts.slice(text, 1))
-        data = texts_of(column).data
-        begins = hashed(column).begins
-        start = int(begins[first]) if first < len(begins) else 0
-        stop = int(begins[end]) if first < end < len(begins) else len(data)
-        passage = bytes(data[start : min(stop, start + _PASSAGE_BYTES)]).decode("utf-8", "ignore")
-        passage = " ".join(passage.split())
+        (column,) = _normalised(self.stored.texts.slice(text, 1)).to_pylist()
+        tokens = words_of(column.encode("utf-8", "surrogatepass"))
+        passage = " ".join(tokens[first:end] if end > first else tokens)
         return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 2] + " …"
 
     def _frequent(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -261,7 +262,7 @@ def hashed(texts: pa.Array) -> Words:
     """Return the word hashes of texts, after NFKC."""
     from steps.kernels.ngrams import Words
 
-    return Words(texts_of(_normalised(texts)))
+    return Words.of(texts_of(_normalised(texts)))
 
 
 def _normalised(texts: pa.Array) -> pa.Array:

@@ -28,9 +28,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from steps.errors import InputError
+from steps.kernels.buffers import texts_of
 
-#: Raised when the files, or the arithmetic of the hashes, change.
+#: Raised when the files change.
 FORMAT = 1
+#: Hashed into every key, so that an index of other arithmetic or other tables of characters is not found.
+_PROBE = "The hashes' own probe: ÄRGER, 日本, 42"
 MANIFEST = "manifest.json"
 
 
@@ -75,7 +78,10 @@ def index_key(content: Mapping[str, str], ngram_sizes: Sequence[int]) -> str:
         content: Name -> content hash of all that is indexed; the name is part of the evidence.
         ngram_sizes: N-gram lengths.
     """
-    facts = [FORMAT, unicodedata.unidata_version, sorted(set(ngram_sizes)), sorted(content.items())]
+    from steps.kernels.ngrams import Words
+
+    probe = int(Words.of(texts_of(pa.array([_PROBE]))).wholes()[0])
+    facts = [FORMAT, probe, unicodedata.unidata_version, sorted(set(ngram_sizes)), sorted(content.items())]
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -134,7 +140,7 @@ def load_index(folder: Path, key: str) -> StoredIndex:
         return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
 
     levels = {n: Level(*(array(f"{n}.{field}") for field in Level._fields)) for n in manifest["ngram_sizes"]}
-    evidence, texts = (_in_one_piece(table[name]) for name in ("evidence", "text"))
+    evidence, texts = (in_one_piece(table[name]) for name in ("evidence", "text"))
     return StoredIndex(evidence, texts, array("wholes"), array("whole_texts"), levels)
 
 
@@ -159,5 +165,6 @@ def _arrays(index: StoredIndex) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+def in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])

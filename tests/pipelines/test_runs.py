@@ -33,6 +33,13 @@ def test_the_books_of_every_stage_balance_and_chain(small_run):
     assert sum(small_run.summary["splits"].values()) == stages["mix"]["n_kept"]
 
 
+def test_nothing_leaks_between_the_splits_and_the_report_says_so(small_run):
+    report = (small_run.folder / "report.html").read_text()
+    assert "Leaks between splits: 0 groups, 0 texts, 0 near_duplicates" in " ".join(report.split())
+    assert "Quantity: " in report
+    assert "overlaps_benchmark" in report
+
+
 def test_what_the_corpus_planted_is_caught_where_it_should_be(small_run):
     planted = {kind["kind"]: kind for kind in small_run.summary["planted"]}
     for kind in ("exact_duplicate", "truncated_pdf", "encrypted_pdf", "empty_file", "banned_phrase", "undecided"):

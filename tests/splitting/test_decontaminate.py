@@ -245,7 +245,7 @@ def test_an_embedding_finds_the_same_said_in_other_words_only_when_asked(dataset
     assert dropped(decontaminate(table, settings())) == {}
     (row,) = dropped(decontaminate(table, settings(embedding={"threshold": 0.8}))).values()
     assert row["row_id"] == table["id"][1].as_py()
-    assert row["detail"] == "embedding: How do I reset my forgotten password?"
+    assert row["detail"] == "embedding: how do i reset my forgotten password"
 
 
 def test_a_table_without_test_rows_or_without_any_is_compared_with_nothing(dataset):

@@ -8,7 +8,7 @@ from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.documents import documents_of
 from steps.filtering.words import words
 from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
-from steps.splitting.leaks import leak_report
+from steps.splitting.leaks import SHOWN, leak_report
 from steps.splitting.split import SplitSettings, split_examples
 
 THRESHOLD = 0.8
@@ -48,7 +48,7 @@ def test_no_group_text_or_near_duplicate_stands_on_two_sides(scored, seed):
         rows = deduplicate(method, rows, DedupSettings()).kept
     split = split_examples(rows, SplitSettings(test_fraction=0.3, validation_fraction=0.2, seed=seed)).kept
     kept = decontaminate(split, DecontaminationSettings(max_drop_fraction=1)).kept
-    assert leak_report(kept) == {"groups": [], "texts": []}
+    assert leak_report(kept, THRESHOLD) == {"groups": [], "texts": [], "near_duplicates": []}
     splits, groups = kept["split"].to_pylist(), kept["group_id"].to_pylist()
     texts = [" ".join(words(document.text("conversation"))) for document in documents_of(kept)]
     sets = [shingles(document) for document in documents_of(kept)]
@@ -64,10 +64,20 @@ def test_no_group_text_or_near_duplicate_stands_on_two_sides(scored, seed):
 def test_what_leaks_without_deduplication_and_groups_is_reported(scored):
     rows = scored([(prompt, answer, f"own{i}") for i, (prompt, answer, _) in enumerate(noisy_rows(1))])
     split = split_examples(rows, SplitSettings(test_fraction=0.3)).kept
-    report = leak_report(split)
+    report = leak_report(split, THRESHOLD)
     texts = [" ".join(words(document.text("conversation"))) for document in documents_of(split)]
     seen = {}
     for text, name in zip(texts, split["split"].to_pylist(), strict=True):
         seen.setdefault(text, set()).add(name)
     assert len(report["texts"]) == sum(len(names) > 1 for names in seen.values()) > 0
     assert all(len(leak["splits"]) > 1 for leak in report["texts"])
+    names, sets = split["split"].to_pylist(), [shingles(document) for document in documents_of(split)]
+    expected = {
+        frozenset((split["id"][i].as_py(), split["id"][j].as_py()))
+        for i in range(len(sets))
+        for j in range(i)
+        if names[i] != names[j] and jaccard(sets[i], sets[j]) >= THRESHOLD
+    }
+    found = {frozenset(leak["row_ids"]) for leak in report["near_duplicates"]}
+    assert found <= expected
+    assert len(found) == min(len(expected), SHOWN) > 0

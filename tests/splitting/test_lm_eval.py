@@ -69,7 +69,7 @@ def test_a_training_row_that_asks_a_task_s_question_is_dropped_and_names_task_an
         ids[1]: "lm_eval:harbour:0",
         ids[2]: "lm_eval:harbour:1",
     }
-    assert found[ids[1]]["detail"].startswith("13-grams: which tide follows") or "Which tide" in found[ids[1]]["detail"]
+    assert found[ids[1]]["detail"].startswith("13-grams: which tide follows the ebb")
 
 
 def test_an_include_is_read_and_its_keys_can_be_changed(folder):
