@@ -11,6 +11,7 @@ benchmark that fails is named on the page and the program ends with 1, after the
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -34,12 +35,14 @@ class Benchmark(NamedTuple):
         measures: What it measures, in words.
         short: Its arguments for a short run; `{size}` stands for the number of rows.
         has_peers: Whether it takes `--peers-python`.
+        needs: Environment variable without which it cannot run, or None.
     """
 
     name: str
     measures: str
     short: tuple[str, ...] = ()
     has_peers: bool = False
+    needs: str | None = None
 
 
 BENCHMARKS = (
@@ -54,7 +57,7 @@ BENCHMARKS = (
         "semantic", "joins over embeddings: recall against all pairs, speed", ("--sizes", "{size}"), has_peers=True
     ),
     Benchmark("decontamination", "overlap with test rows and benchmark files", ("--rows", "{size}")),
-    Benchmark("extraction", "documents of every format, and agreement with reference texts"),
+    Benchmark("extraction", "documents of every format, and agreement with reference texts", needs="TUNESMITH_DATA"),
     Benchmark("engines", "the same functions in this process and on Daft", ("--rows", "{size}")),
     Benchmark("curation_scale", "all of curation at growing sizes: CPU, memory, disk", ("--sizes", "{size}")),
 )
@@ -72,6 +75,10 @@ def run(benchmark: Benchmark, size: int | None, peers: str | None) -> Outcome:
     """Run a benchmark in a process of its own; its table goes to its own file."""
     if find_spec(f"benchmarks.{benchmark.name}") is None:
         return Outcome(benchmark, 0.0, f"benchmarks/{benchmark.name}.py is not there")
+    if benchmark.needs is not None and not os.environ.get(benchmark.needs):
+        return Outcome(benchmark, 0.0, f"{benchmark.needs} is not set")
+    if benchmark.has_peers and peers is None:
+        return Outcome(benchmark, 0.0, "it needs --peers-python")
     command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *_arguments(benchmark, size, peers)]
     sys.stderr.write(f"{' '.join(command[1:])}\n")
     started = time.perf_counter()
@@ -98,7 +105,7 @@ def page(outcomes: Sequence[Outcome], found: dict[str, Any], size: int | None) -
     ]
     for outcome in outcomes:
         name = outcome.benchmark.name
-        figures = f"[{name}.json]({name}.json)" if outcome.error is None else f"none: {outcome.error}"
+        figures = f"[{name}.json]({name}.json)" if outcome.error is None else f"not measured: {outcome.error}"
         lines.append(f"| {name} | {outcome.benchmark.measures} | {outcome.wall_s:.0f} | {figures} |")
     for outcome in outcomes:
         table = RESULTS / f"{outcome.benchmark.name}.md"
@@ -112,7 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the chosen benchmarks and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, help="rows of a short run; the published sizes without it")
-    parser.add_argument("--peers-python", help="interpreter of the environment with the peers; without it none runs")
+    parser.add_argument(
+        "--peers-python",
+        help="interpreter of the environment with the peers; benchmarks that compare with them need it",
+    )
     parser.add_argument("--only", nargs="+", choices=[each.name for each in BENCHMARKS], help="run just these")
     chosen = parser.parse_args(arguments)
     wanted = [each for each in BENCHMARKS if chosen.only is None or each.name in chosen.only]
@@ -121,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = page(outcomes, machine(), chosen.size)
     PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    failed = [f"{outcome.benchmark.name} {outcome.error}" for outcome in outcomes if outcome.error is not None]
+    failed = [f"{outcome.benchmark.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]
     if failed:
         raise SystemExit(f"not measured: {'; '.join(failed)}")
 
