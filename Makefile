@@ -8,9 +8,7 @@ INSTALLED := $(VENV)/.installed
 export ZENML_CONFIG_PATH ?= $(CURDIR)/.tunesmith/zenml
 export ZENML_ANALYTICS_OPT_IN ?= false
 
-# The peers of the curation benchmarks, apart from what is installed above. text-dedup needs Python 3.12; another
-# version leaves it out. SIZE=10000 makes a short run.
-BENCH_PYTHON ?= $(shell python3.12 -c "" 2> /dev/null && echo python3.12 || echo $(PYTHON))
+# The peers of the curation benchmarks, apart from what is installed above. SIZE=10000 makes a short run.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 SIZE ?=
@@ -41,7 +39,7 @@ bench-curation: $(INSTALLED) $(BENCH_INSTALLED)
 	$(BIN)/python -m benchmarks.curation $(if $(SIZE),--size $(SIZE)) --peers-python $(BENCH_VENV)/bin/python
 
 $(BENCH_INSTALLED): benchmarks/requirements-curation.txt
-	@test -x $(BENCH_VENV)/bin/python || $(BENCH_PYTHON) -m venv $(BENCH_VENV)
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
 	@echo "installing the peers into $(BENCH_VENV) (some minutes the first time)"
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -52,7 +52,12 @@ BENCHMARKS = (
         ("--rows", "{size}", "--growth"),
         has_peers=True,
     ),
-    Benchmark("filters", "the rules shared with datatrove: agreement and speed", ("--rows", "{size}"), has_peers=True),
+    Benchmark(
+        "filters",
+        "the rules shared with datatrove: agreement and speed",
+        ("--rows", "{size}", "--compared", "300", "--peer-timed", "100"),
+        has_peers=True,
+    ),
     Benchmark(
         "semantic", "joins over embeddings: recall against all pairs, speed", ("--sizes", "{size}"), has_peers=True
     ),
@@ -121,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, help="rows of a short run; the published sizes without it")
     parser.add_argument(
         "--peers-python",
-        help="interpreter of the environment with the peers; benchmarks that compare with them need it",
+        help="interpreter with the peers; some benchmarks need it",
     )
     parser.add_argument("--only", nargs="+", choices=[each.name for each in BENCHMARKS], help="run just these")
     chosen = parser.parse_args(arguments)
