@@ -238,6 +238,8 @@ def page(record: dict[str, Any]) -> str:
         f"The first search of a process takes {first['kept_cpu_s']:.1f} CPU seconds more, and the first ever, which "
         f"compiles, {first['compiling_cpu_s']:.1f}; neither is part of the figures above.",
     ]
+    if record.get("note"):
+        lines += ["", record["note"]]
     return "\n".join(lines) + "\n"
 
 

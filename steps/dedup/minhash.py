@@ -151,19 +151,21 @@ def _propose(
 
 
 class Verdicts(NamedTuple):
-    """What the join decided: arrays by rank, and the pairs that were compared and are near the threshold.
+    """What the join decided (`steps.kernels.join.greedy`).
 
     Attributes:
         survivor: The row that each rank goes for, int64; -1 for a row that stays.
         best: Similarity to the survivor.
-        pairs: For each pair in turn rank, other, similarity and veto; with room for more behind.
-        n_pairs: How many pairs there are.
+        nearest: The pairs nearest the threshold, nearest first: weight, rank, other, similarity; rank -1 is no pair.
+        apart: The pairs that a guard kept apart, the most alike first.
+        n_apart: How many of these there are.
     """
 
     survivor: npt.NDArray[np.int64]
     best: npt.NDArray[np.float64]
-    pairs: npt.NDArray[np.float64]
-    n_pairs: int
+    nearest: npt.NDArray[np.float64]
+    apart: npt.NDArray[np.float64]
+    n_apart: int
 
 
 def _from_earlier(matches: Matches, index: Index, same_as: npt.NDArray[np.int64]) -> Matches:
@@ -213,17 +215,12 @@ def numbers_of(documents: Documents, wanted: npt.NDArray[np.bool_], settings: Mi
 def matches_of(found: Verdicts, documents: Documents, settings: MinHashSettings) -> Matches:
     """Say what was decided, and why pairs were kept apart; reasons are worded for the pairs that are shown only."""
     rows = np.flatnonzero(found.survivor >= 0)
-    row, other, similarity, veto = found.pairs[: 4 * found.n_pairs].reshape(-1, 4).T
-    vetoed, clear = np.flatnonzero(veto), np.flatnonzero(veto == 0)
-    shown = vetoed[np.lexsort((other[vetoed], row[vetoed], -similarity[vetoed]))][:N_SHOWN]
-    distance = np.abs(similarity[clear] - settings.threshold)
-    nearest = clear[np.lexsort((other[clear], row[clear], distance))][:N_SHOWN]
-    apart = Pairs(row[shown], other[shown], similarity[shown])
+    nearest, apart = (Pairs(*top[top[:, 1] >= 0, 1:][:N_SHOWN].T) for top in (found.nearest, found.apart))
     return Matches(
         Pairs(rows, found.survivor[rows], found.best[rows]),
-        list(Pairs(row[nearest], other[nearest], similarity[nearest])),
+        list(nearest),
         [match._replace(veto=_reason(match, documents, settings)) for match in apart],
-        len(vetoed),
+        int(found.n_apart),
     )
 
 

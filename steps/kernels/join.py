@@ -8,8 +8,8 @@ from numba import njit
 from steps.kernels.minhash import agreement
 from steps.kernels.words import U
 
-#: Why a pair that is alike is not a duplicate.
-NO_VETO, NUMBERS_DIFFER, ANSWERS_DIFFER = 0, 1, 2
+#: Pairs of each kind that the join remembers for the report; to keep them all would take the square of a cluster.
+N_REMEMBERED = 20
 
 
 @njit(cache=True, nogil=True)
@@ -125,12 +125,40 @@ def similarities(left, right, places, sizes, sets, least, out):
 
 
 @njit(cache=True, nogil=True)
-def grown(array):
-    """Return an array of twice the length with the same beginning. A loop compiles in a tenth of a slice's time."""
-    longer = np.empty(2 * array.shape[0], np.float64)
-    for i in range(array.shape[0]):
-        longer[i] = array[i]
-    return longer
+def remember(top, weight, row, other, similarity):
+    """Keep a pair in a list of the heaviest, sorted; of equal weight, those of better rows come first.
+
+    `top` has the shape (N_REMEMBERED, 4): weight, row, other, similarity; a row below zero marks a free place.
+    """
+    place = N_REMEMBERED
+    while place > 0:
+        before = place - 1
+        if top[before, 1] >= 0 and (
+            top[before, 0] > weight
+            or (
+                top[before, 0] == weight
+                and (top[before, 1] < row or (top[before, 1] == row and top[before, 2] < other))
+            )
+        ):
+            break
+        if place < N_REMEMBERED:
+            for i in range(4):
+                top[place, i] = top[before, i]
+        place = before
+    if place < N_REMEMBERED:
+        top[place, 0] = weight
+        top[place, 1] = row
+        top[place, 2] = other
+        top[place, 3] = similarity
+
+
+@njit(cache=True, nogil=True)
+def nothing_remembered():
+    """Return an empty list of pairs."""
+    top = np.empty((N_REMEMBERED, 4), np.float64)
+    for place in range(N_REMEMBERED):
+        top[place, 1] = -1.0
+    return top
 
 
 @njit(cache=True, nogil=True)
@@ -160,8 +188,9 @@ def greedy(
         same_as: Shape (rows,): the decreed row that a row is, and never a duplicate of; -1 for none. Or (0,).
 
     Returns:
-        Survivor of each rank (-1: kept) and its similarity; then four numbers for every pair that was compared and
-        reaches `border`: rank, other, similarity and veto.
+        Survivor of each rank (-1: kept) and its similarity; of the pairs that were compared and reach `border`, those
+        nearest the threshold and the most alike that a guard kept apart (see `remember`), and how many of the latter
+        there are.
     """
     n = bounds.shape[0] - 1
     survivor, seen = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -176,8 +205,8 @@ def greedy(
     n_held = 0
     table = np.empty(slots_for(sizes), np.uint64)
     answers = np.empty(slots_for(answer_sizes), np.uint64)
-    pairs = np.empty(4096, np.float64)
-    n_pairs = 0
+    nearest, apart = nothing_remembered(), nothing_remembered()
+    n_apart = 0
     for row in range(n):
         if bounds[row] == bounds[row + 1] or sizes[row] == 0:
             continue
@@ -211,39 +240,34 @@ def greedy(
                     similarity = hits / (small + large - hits)
                     if similarity < border:
                         continue
-                    veto = NO_VETO
                     if similarity >= threshold:
-                        if numbers.shape[0] and numbers[row] != numbers[other]:
-                            veto = NUMBERS_DIFFER
-                        elif answer_sizes.shape[0]:
+                        vetoed = numbers.shape[0] > 0 and numbers[row] != numbers[other]
+                        if not vetoed and answer_sizes.shape[0]:
                             if not filled_answers:
                                 answer_mask = fill(answers, answer_sets, answer_places[row], answer_sizes[row])
                                 filled_answers = True
                             ours, theirs = answer_sizes[row], answer_sizes[other]
                             both = shared(answers, answer_mask, answer_sets, answer_places[other], theirs, 0)
-                            if ours + theirs > 0 and both / (ours + theirs - both) < min_answer_overlap:
-                                veto = ANSWERS_DIFFER
-                        if veto == NO_VETO and (
+                            vetoed = ours + theirs > 0 and both / (ours + theirs - both) < min_answer_overlap
+                        if vetoed:
+                            n_apart += 1
+                            remember(apart, similarity, row, other, similarity)
+                            continue
+                        if (
                             survivor[row] < 0
                             or similarity > best[row]
                             or (similarity == best[row] and other < survivor[row])
                         ):
                             survivor[row] = other
                             best[row] = similarity
-                    if 4 * n_pairs == pairs.shape[0]:
-                        pairs = grown(pairs)
-                    pairs[4 * n_pairs] = row
-                    pairs[4 * n_pairs + 1] = other
-                    pairs[4 * n_pairs + 2] = similarity
-                    pairs[4 * n_pairs + 3] = veto
-                    n_pairs += 1
+                    remember(nearest, -abs(similarity - threshold), row, other, similarity)
         if survivor[row] < 0:
             for b in range(bounds[row], bounds[row + 1]):
                 held[n_held] = row
                 behind[n_held] = heads[buckets[b]]
                 heads[buckets[b]] = n_held
                 n_held += 1
-    return survivor, best, pairs, n_pairs
+    return survivor, best, nearest, apart, n_apart
 
 
 @njit(cache=True, nogil=True)
