@@ -50,6 +50,8 @@ class AnswerStats:
         from steps.kernels.text_stats import text_stats
 
         flat = texts_of(texts)
+        for array in flat:  # numba compiles anew for an array that may be written
+            array.setflags(write=False)
         values = text_stats(
             flat.data, flat.offsets, character_flags(), _stop_words(), min_line_characters, SHORT_LINE_CHARACTERS
         )
@@ -77,7 +79,7 @@ class AnswerStats:
     def worst_turn(self, values: Floats, row: int) -> int:
         """Return which of the assistant's turns of a row has its largest value, as an index into `values`."""
         first, last = np.searchsorted(self.rows, [row, row + 1])
-        return int(first + np.nanargmax(values[first:last]))
+        return int(first if last - first == 1 else first + np.nanargmax(values[first:last]))
 
     def _by_row(self, values: Floats, choose: np.ufunc) -> Floats:
         out = np.full(self.n_rows, np.nan)

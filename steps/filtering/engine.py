@@ -6,7 +6,7 @@ distributed engine give the same rows and the same ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,20 +85,17 @@ def failures_of(outcome: Outcome) -> dict[int, Failure]:
     for failure in outcome.failures:
         found.setdefault(failure.position, failure)
     for measure in outcome.measures:
-        for failure in excesses(measure):
-            found.setdefault(failure.position, failure)
+        below, above = beyond(measure)
+        for position in np.flatnonzero(below | above).tolist():
+            if position not in found:
+                found[position] = _excess(measure, position, low=bool(below[position]))
     return found
 
 
-def excesses(measure: Measure) -> Iterator[Failure]:
-    """Yield a failure for every row outside the bounds of a measure."""
-    below, above = beyond(measure)
-    for position in np.flatnonzero(below).tolist():
-        value = float(measure.values[position])
-        yield Failure(position, measure.too_low, value, f"{value:.4g} < {measure.low:.4g}")  # type: ignore[arg-type]
-    for position in np.flatnonzero(above).tolist():
-        value = float(measure.values[position])
-        yield Failure(position, measure.too_high, value, f"{value:.4g} > {measure.high:.4g}")  # type: ignore[arg-type]
+def _excess(measure: Measure, position: int, *, low: bool) -> Failure:
+    reason, sign, bound = (measure.too_low, "<", measure.low) if low else (measure.too_high, ">", measure.high)
+    value = float(measure.values[position])
+    return Failure(position, reason, value, f"{value:.4g} {sign} {bound:.4g}")  # type: ignore[arg-type]
 
 
 def beyond(measure: Measure) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:

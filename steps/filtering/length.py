@@ -134,6 +134,8 @@ def _words(texts: pa.Array) -> npt.NDArray[np.float64]:
     from steps.kernels.text_words import count_words
 
     flat = texts_of(texts)
+    for array in flat:  # numba compiles anew for an array that may be written
+        array.setflags(write=False)
     return np.asarray(count_words(flat.data, flat.offsets, characters().kinds), np.float64)
 
 

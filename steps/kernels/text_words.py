@@ -10,7 +10,7 @@ from steps.kernels.buffers import Bytes, Offsets
 from steps.kernels.characters import LETTER, WORD
 
 
-@njit("int64[:](uint8[::1], int64[::1], uint8[::1])", cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def count_words(data: Bytes, offsets: Offsets, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the number of words of each text, shape (texts,), int64.
 
