@@ -86,7 +86,7 @@ def _quantity(config: RunConfig) -> str:
         if report is not None:
             found = report.load()["guidance"]
             if found["unit"] == "rows" and task in {None, found["task"]}:
-                return said(advise(found["task"], n_parameters, found["have"]))
+                return said(advise(found["task"], n_parameters or found["n_parameters"], found["have"]))
     return said(advise(task or task_of(["imported"]), n_parameters))
 
 

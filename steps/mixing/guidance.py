@@ -130,7 +130,7 @@ def advise(
         n_tokens: Of the training rows, for continued pre-training.
 
     Returns:
-        `task`, `model_size`, `unit`, `low`, `high`, `verdict` (below | within | above | unknown), `have`, `advice`,
+        `task`, `n_parameters`, `model_size`, `unit`, `low`, `high`, `verdict` (below | within | above | unknown), `have`, `advice`,
         `sources`.
     """
     found = RANGES[task]
@@ -146,7 +146,8 @@ def advise(
     advice = {"below": found.help_below, "above": found.help_above}.get(verdict, "a held-out test decides")
     return {
         "task": task,
-        "model_size": size if n_parameters else f"{size}, not known",
+        "n_parameters": n_parameters,
+        "model_size": size if n_parameters else "medium (assumed)",
         "unit": unit,
         "low": low,
         "high": high,

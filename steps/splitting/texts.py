@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,16 +23,21 @@ def sides_of(examples: pa.Table) -> tuple[pa.Array, pa.Array]:
     Returns:
         Two `pyarrow.LargeStringArray`, one text per row.
     """
-    messages = examples["messages"].combine_chunks()
-    if isinstance(messages, pa.ChunkedArray):  # a table without rows has no chunk
-        messages = pa.concat_arrays(messages.chunks or [pa.array([], messages.type)])
+    sides = [_sides_of_chunk(chunk) for chunk in examples["messages"].chunks]
+    empty = pa.array([], pa.large_string())
+    # Chunk by chunk: the texts of all rows may be more than the 2 GB that one Arrow string array holds.
+    prompts, answers = (pa.concat_arrays([empty, *(side[i] for side in sides)]) for i in range(2))
+    return prompts, answers
+
+
+def _sides_of_chunk(messages: pa.ListArray) -> tuple[pa.Array, pa.Array]:
     rows = np.asarray(pc.list_parent_indices(messages), np.int64)
     turns = messages.flatten()
     contents, roles = turns.field("content").cast(pa.large_string()), turns.field("role")
     is_answer = np.asarray(pc.equal(roles, "assistant"), np.bool_)
     is_system = np.asarray(pc.equal(roles, "system"), np.bool_)
 
-    def joined(chosen: np.ndarray) -> pa.Array:
+    def joined(chosen: npt.NDArray[np.bool_]) -> pa.Array:
         bounds = np.searchsorted(rows[chosen], np.arange(len(messages) + 1)).astype(np.int32)
         parts = pa.ListArray.from_arrays(pa.array(bounds), contents.filter(pa.array(chosen)))
         return pc.binary_join(parts, pa.scalar(TURN_BREAK, pa.large_string()))

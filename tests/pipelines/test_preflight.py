@@ -43,6 +43,8 @@ def test_a_sound_config_passes_and_lists_its_sources(checked):
         ("sources=[]", ConfigError, "sources is empty"),
         ("sources.0.path=nowhere", InputError, "nowhere does not exist"),
         ("curation.decontaminate.benchmark_paths=[none.jsonl]", InputError, "none.jsonl does not exist"),
+        ("curation.decontaminate.lm_eval_tasks=[none.yaml]", InputError, "names none.yaml"),
+        ("curation.mix={parts: {a: {weight: 1}, b: {}}}", ConfigError, "b lacks one"),
         ("model.base=./nowhere", InputError, "./nowhere"),
         ("model.tiny.text_path=nowhere", InputError, "model.tiny.text_path=nowhere"),
         ("training.sft.method=qlora", ConfigError, "training.sft.method: lora"),

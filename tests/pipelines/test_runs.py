@@ -35,7 +35,7 @@ def test_the_books_of_every_stage_balance_and_chain(small_run):
 
 def test_nothing_leaks_between_the_splits_and_the_report_says_so(small_run):
     report = (small_run.folder / "report.html").read_text()
-    assert "Leaks between splits: 0 groups, 0 texts, 0 near_duplicates" in " ".join(report.split())
+    assert "Leaks between splits: 0 groups, 0 near_duplicates, 0 texts" in " ".join(report.split())
     assert "Quantity: " in report
     assert "overlaps_benchmark" in report
 
@@ -85,6 +85,21 @@ def test_the_report_and_the_summary_say_the_same(small_run):
         assert stage["stage"] in report
     assert "<svg" in report
     assert not re.search(r"""(?:src|href)=["']?https?:""", report), "the page must be self-contained"
+
+
+def test_earlier_splits_are_honoured_and_training_rows_mixed(small_run, in_workspace):
+    changed = ["pipeline=curate", "curation.split.seed=99", "curation.split.previous=latest"]
+    mixed = run_config(in_workspace / "small.yaml", [*changed, "curation.mix={temperature: 3, max_drop_fraction: 1}"])
+    tables = []
+    for run in (small_run, mixed):
+        steps = Client().get_pipeline_run(run.summary["run_id"]).steps
+        tables.append(steps["split_dataset"].outputs["split_examples"][0].load().select(["id", "split"]))
+    assert tables[1].equals(tables[0])
+    dataset = steps["mix_dataset"].outputs["sft_dataset"][0].load()
+    assert set(dataset["repeats"].to_pylist()) == {1, None}
+    sampled = mixed.summary["stages"][-1]
+    assert (sampled["stage"], set(sampled["reasons"])) == ("mix", {"sampled_out"})
+    assert "part of the mix" in (mixed.folder / "report.html").read_text()
 
 
 def test_no_output_of_any_step_is_pickled(small_run):
