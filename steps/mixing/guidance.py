@@ -130,7 +130,7 @@ def advise(
         n_tokens: Of the training rows, for continued pre-training.
 
     Returns:
-        `task`, `n_parameters`, `model_size`, `unit`, `low`, `high`, `have`, `verdict` (below | within | above | unknown),
+        `task`, `n_parameters`, `model_size`, `unit`, `low`, `high`, `have`, `verdict` (below, within, above, unknown),
         `advice`, `sources`.
     """
     found = RANGES[task]
