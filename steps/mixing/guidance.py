@@ -130,8 +130,8 @@ def advise(
         n_tokens: Of the training rows, for continued pre-training.
 
     Returns:
-        `task`, `n_parameters`, `model_size`, `unit`, `low`, `high`, `verdict` (below | within | above | unknown), `have`, `advice`,
-        `sources`.
+        `task`, `n_parameters`, `model_size`, `unit`, `low`, `high`, `have`, `verdict` (below, within, above, unknown),
+        `advice`, `sources`.
     """
     found = RANGES[task]
     size, factor = next((name, factor) for most, name, factor in SIZE_FACTORS if (n_parameters or 7e9) < most)
