@@ -79,7 +79,9 @@ def _compare(root: Path) -> list[dict[str, Any]]:
 
 
 def _systems(kind: str) -> dict[str, Callable[[bytes, str], str]]:
-    ours: dict[str, Callable[[bytes, str], str]] = {"tunesmith": lambda content, name: read_content(content, name)[1].text}
+    ours: dict[str, Callable[[bytes, str], str]] = {
+        "tunesmith": lambda content, name: read_content(content, name)[1].text
+    }
     if kind == "html":
         return ours | {"trafilatura": _trafilatura, "all text (lxml)": _all_text}
     if kind == "pdf":
@@ -128,7 +130,9 @@ def _speed(root: Path) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for name, contents in sorted(files.items()):
         readers: dict[str, Callable[[bytes, str], object]] = {"tunesmith": read_content}
-        readers |= {"html": {"trafilatura": _trafilatura}, "pdf": {"pypdf": _pypdf, "pdfplumber": _pdfplumber}}.get(name, {})
+        readers |= {"html": {"trafilatura": _trafilatura}, "pdf": {"pypdf": _pypdf, "pdfplumber": _pdfplumber}}.get(
+            name, {}
+        )
         for system, read in readers.items():
             _time(read, contents)  # imports, and what libraries cache
             cpu_s = median(_time(read, contents) for _ in range(REPEATS))
@@ -179,8 +183,8 @@ def _page(record: dict[str, Any]) -> str:
         f"{machine['cores']} cores, {machine['architecture']}, Python {machine['python']}. Written by "
         "`python -m benchmarks.extraction`.",
         "",
-        "Means over the files of a kind: F1 of words, similarity of their order (matching blocks), F1 of headings, F1 of",
-        "table cells. Each is 1 for a text equal to the gold output; `–` where neither has any.",
+        "Means over the files of a kind: F1 of words, similarity of their order (matching blocks), F1 of headings,",
+        "F1 of table cells. Each is 1 for a text equal to the gold output; `–` where it has none.",
         "",
         "| kind | files | reader | words | order | headings | table cells | gave nothing |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -196,8 +200,16 @@ def _page(record: dict[str, Any]) -> str:
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for row in record["gold"]:
         if row["system"] == "tunesmith":
-            lines.append(f"| {row['kind']} | {row['file']} | {' | '.join(_written(row[metric]) for metric in METRICS)} |")
-    lines += ["", "## Speed", "", "| format, reader | files | files / CPU-s | MB / CPU-s |", "| --- | --- | --- | --- |"]
+            lines.append(
+                f"| {row['kind']} | {row['file']} | {' | '.join(_written(row[metric]) for metric in METRICS)} |"
+            )
+    lines += [
+        "",
+        "## Speed",
+        "",
+        "| format, reader | files | files / CPU-s | MB / CPU-s |",
+        "| --- | --- | --- | --- |",
+    ]
     lines += [
         f"| {name} | {row['files']} | {row['files_per_cpu_s']:,.1f} | {row['mb_per_cpu_s']:.2f} |"
         for name, row in record["speed"].items()
@@ -205,8 +217,8 @@ def _page(record: dict[str, Any]) -> str:
     cost = record["isolation"]
     lines += [
         "",
-        f"A small Markdown file takes {cost['in_process_ms']:.2f} ms within the process and {cost['in_child_ms']:.2f} ms "
-        f"through a child; a child starts within {cost['start_of_child_ms']:.0f} ms.",
+        f"A small Markdown file takes {cost['in_process_ms']:.2f} ms within the process and "
+        f"{cost['in_child_ms']:.2f} ms through a child; a child starts within {cost['start_of_child_ms']:.0f} ms.",
         "",
     ]
     return "\n".join(lines)

@@ -15,7 +15,9 @@ _WORD = re.compile(r"\w+")
 
 
 def scores(text: str, gold: str) -> dict[str, float | None]:
-    """Return F1 of words, similarity of their order, F1 of headings and of table cells (None where neither has any).
+    """Return F1 of words, similarity of their order, F1 of headings and of table cells.
+
+    Each is None where the gold output has none.
 
     Link targets, pictures and comments count in neither text: they are a choice of what to keep, not of how to read.
     """
@@ -53,7 +55,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _f1(ours: list[str], theirs: list[str]) -> float | None:
-    if not ours and not theirs:
+    if not theirs:
         return None
     shared = sum((Counter(ours) & Counter(theirs)).values())
     return 2 * shared / (len(ours) + len(theirs))
