@@ -15,6 +15,8 @@ from steps.extraction.text import Extracted
 #: Characters of a cell's outputs that are kept: an output longer than a screen is a log.
 MAX_OUTPUT_CHARACTERS = 2_000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+#: Bars of tqdm and its kin: `100% |████| 25/25 [132.0ms elapsed]`.
+_PROGRESS = re.compile(r"^.*\d%\s*\|.*$\n?", re.MULTILINE)
 _PICTURE = re.compile(r"!\[[^\]]*\]\((?:data:|attachment:)[^)]*\)")
 
 
@@ -98,7 +100,8 @@ def _output(output: Mapping[str, Any]) -> str:
     """Return an output's text; pictures and widgets have none, warnings and errors are of one machine."""
     kind = output.get("output_type")
     if kind == "stream":
-        return fenced(_bounded(_joined(output.get("text"))), "text") if output.get("name") != "stderr" else ""
+        text = _bounded(_joined(output.get("text"))) if output.get("name") != "stderr" else ""
+        return fenced(text, "text") if text else ""
     data = output.get("data")
     if kind not in ("execute_result", "display_data") or not isinstance(data, Mapping):
         return ""
@@ -133,7 +136,7 @@ def _joined(value: object) -> str:
 
 
 def _bounded(text: str) -> str:
-    text = _ANSI.sub("", text).strip("\n").rstrip()
+    text = _PROGRESS.sub("", _ANSI.sub("", text)).strip("\n").rstrip()
     if len(text) <= MAX_OUTPUT_CHARACTERS:
         return text
     return text[:MAX_OUTPUT_CHARACTERS].rsplit("\n", 1)[0] + "\n…"

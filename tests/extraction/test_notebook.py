@@ -20,7 +20,10 @@ def test_cells_become_text_code_and_outputs() -> None:
     found = read_notebook(
         notebook(
             {"cell_type": "markdown", "source": "# Guide\n![x](data:image/png;base64,AAAA)"},
-            code("print(1)\nprint(2)", {"output_type": "stream", "name": "stdout", "text": "\x1b[1m1\x1b[0m\n2\n"}),
+            code(
+                "print(1)\nprint(2)",
+                {"output_type": "stream", "name": "stdout", "text": "\x1b[1m1\x1b[0m\n 90%|██ | 9/10\n2\n"},
+            ),
             code("%%bash\nls", {"output_type": "stream", "name": "stderr", "text": "warning"}),
             code("df", {"output_type": "execute_result", "data": {"text/plain": "a", "text/html": FRAME}}),
             code("plot()", {"output_type": "display_data", "data": {"text/plain": "<Figure size 1x1>"}}),
