@@ -1,7 +1,7 @@
 """The words of a PDF page with their places, from pdfium's characters; words of one line and column are a segment.
 
-pdfium reads the PDFs of the benchmark five times faster than pdfplumber (pdfminer) and keeps the order of the text better
-than pypdf (`benchmarks/results/extraction.md`).
+pdfium reads the PDFs of the benchmark five times faster than pdfplumber (pdfminer), and the words come in better order
+than from pypdf (`benchmarks/results/extraction.md`).
 """
 
 from __future__ import annotations
