@@ -20,6 +20,13 @@ from steps.tables import filter_rows
 MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
 MESSAGES = pa.list_(MESSAGE)
 
+#: From character `start` of a document's text on, what stands there came from `label`: a page, slide, cell, section.
+PLACE = pa.struct([pa.field("start", pa.int64(), nullable=False), pa.field("label", pa.string(), nullable=False)])
+#: How often each kind of repair was made; what they mean is said in `steps/extraction/repairs.py`.
+REPAIRS = pa.struct(
+    [pa.field(kind, pa.int64()) for kind in ("mojibake", "nul", "control", "bom", "not_nfc", "surrogate", "line_end")]
+)
+
 #: One extracted file. `source` is the name of the config's source, `path` is relative to it.
 DOCUMENTS = pa.schema(
     [
@@ -27,9 +34,12 @@ DOCUMENTS = pa.schema(
         pa.field("text", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # markdown | html | text | pdf
+        pa.field("format", pa.string(), nullable=False),  # markdown | html | pdf | docx | code | text | …
         pa.field("title", pa.string()),
-        pa.field("licence", pa.string()),
+        pa.field("licence", pa.string()),  # SPDX, as the config or the file itself states it
+        pa.field("language", pa.string()),  # ISO 639-1
+        pa.field("offset_map", pa.list_(PLACE)),
+        pa.field("repairs", REPAIRS),
     ]
 )
 
