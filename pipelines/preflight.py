@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
+from steps.artifacts import cache_folder
 from steps.errors import ConfigError, InputError, ReleaseError
+from steps.extraction.inventory import FETCHED
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
 from steps.registry.push import token_of
@@ -43,7 +45,7 @@ def sources_hash_of(config: RunConfig) -> str:
     """Return the content hash of all files that the run reads: sources, benchmarks, the text of a tiny base model."""
     text_path = config.model.tiny.text_path
     others = [*config.curation.decontaminate.benchmark_paths, *([text_path] if text_path else [])]
-    return fingerprint(config.sources) + hash_paths(others)
+    return fingerprint(config.sources, cache_folder() / FETCHED) + hash_paths(others)
 
 
 def _check_benchmarks(config: RunConfig) -> None:

@@ -6,9 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from steps.errors import InputError
+from steps.extraction.json_rows import parse_json
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.row_files import RawRow, parse_json, rows_of_source
-from steps.extraction.sources import DatasetSource
+from steps.extraction.row_blocks import RawRow
+from steps.extraction.row_files import rows_of_source
+from steps.extraction.row_sources import DatasetSource
 
 
 def rows(path: Path, **settings: object) -> list[RawRow]:

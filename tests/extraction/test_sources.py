@@ -4,15 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from steps.errors import InputError
-from steps.extraction.sources import (
-    DatasetSource,
-    DocumentSource,
-    Sources,
-    check_sources,
-    files_of,
-    fingerprint,
-    name_of,
-)
+from steps.extraction.folders import DocumentSource
+from steps.extraction.row_sources import DatasetSource
+from steps.extraction.sources import Sources, check_sources, files_of, fingerprint
 
 
 @pytest.fixture
@@ -29,7 +23,7 @@ def documents(folder: Path, **settings: object) -> DocumentSource:
 
 
 def names(source: DocumentSource) -> list[str]:
-    return [name_of(source, file) for file in files_of(source)]
+    return [file.path for file in files_of(source, Path())]
 
 
 def test_documents_are_found_at_any_depth_whatever_their_case_but_not_in_hidden_folders(folder: Path) -> None:
@@ -46,13 +40,13 @@ def test_single_file_is_named_by_its_name(folder: Path) -> None:
 
 
 def test_fingerprint_follows_content_names_and_settings(folder: Path) -> None:
-    before = fingerprint([documents(folder)])
-    assert fingerprint([documents(folder)]) == before
-    assert fingerprint([documents(folder, licence="MIT")]) != before
+    before = fingerprint([documents(folder)], folder)
+    assert fingerprint([documents(folder)], folder) == before
+    assert fingerprint([documents(folder, licence="MIT")], folder) != before
     (folder / "a.md").write_text("b")
-    changed = fingerprint([documents(folder)])
+    changed = fingerprint([documents(folder)], folder)
     (folder / "a.md").rename(folder / "aa.md")
-    assert len({before, changed, fingerprint([documents(folder)])}) == 3
+    assert len({before, changed, fingerprint([documents(folder)], folder)}) == 3
 
 
 def test_missing_path_empty_folder_and_doubled_name_are_refused(folder: Path) -> None:

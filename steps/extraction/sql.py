@@ -1,0 +1,193 @@
+"""Rows of a SQL query: read only, streamed, and no credential outside of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from steps.errors import InputError
+from steps.extraction.row_blocks import BATCH_ROWS, Block, RawRow, of_rows
+from steps.extraction.row_sources import RowFormat, RowSettings
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_READS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
+#: How a session refuses to write and stops in time, by dialect; `{ms}` is `timeout_s` in milliseconds.
+_SESSION: Mapping[str, tuple[str, ...]] = {
+    "sqlite": ("PRAGMA query_only = ON",),
+    "postgresql": ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = {ms}"),
+    "mysql": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION MAX_EXECUTION_TIME = {ms}"),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY",),
+}
+#: SQLite asks this often, in virtual machine steps, whether to go on: some thousand times a second.
+_SQLITE_STEPS = 100_000
+
+
+class SqlSource(RowSettings):
+    """The rows of a query: conversations, instructions or raw text, by their columns' names."""
+
+    type: Literal["sql"] = "sql"
+    url: str
+    """SQLAlchemy URL; a password stands in the environment: `postgresql://reader:${DB_PASSWORD}@host/database`."""
+    query: str
+    """SELECT statement; its columns are the row's keys. ORDER BY keeps the rows' numbers, and with them their ids."""
+    version_query: str | None = None
+    """Cheap statement whose result changes when the rows do, e.g. `SELECT max(updated_at), count(*) FROM notes`; none
+    reads all rows once more before the run, to know whether they changed."""
+    format: RowFormat = "auto"
+    """Format of the rows; `auto` decides for each row by its keys."""
+    text_as: Literal["documents", "messages"] = "documents"
+    """What raw text (a column `text`, with `path`, `title`, `licence` if there are) becomes: documents to synthesise
+    from, or one assistant turn each."""
+    timeout_s: float = Field(default=600.0, gt=0)
+    """Seconds that the query may take, reading included."""
+
+    @field_validator("query", "version_query")
+    @classmethod
+    def _only_reads(cls, value: str | None) -> str | None:
+        if value is not None and not _READS.match(value):
+            raise ValueError("begins with neither SELECT nor WITH; a source is only read")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        found = re.match(r"[^:/]+://[^/@]*?:([^/]*)@", value)
+        if found and not _VARIABLE.fullmatch(found[1]):
+            raise ValueError("holds a password; write ${NAME} in its place and set that environment variable")
+        return value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Leave the URL out of what is printed: it may hold a host that is nobody's business."""
+        return [(name, value) for name, value in super().__repr_args__() if name != "url"]
+
+
+def check_sql(source: SqlSource, key: str) -> None:
+    """Check that the database answers and knows the query.
+
+    Raises:
+        InputError: naming the config key.
+    """
+    with _connection(source, key) as connection:
+        next(
+            _rows(connection, source, f"SELECT * FROM ({source.query.rstrip().rstrip(';')}) AS checked LIMIT 1", 1),
+            None,
+        )
+
+
+def sql_versions(source: SqlSource, fetched: Path) -> Iterator[str]:
+    """Yield the result of `version_query`, or else a hash of all rows."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    with _connection(source, source.name) as connection:
+        for row in _rows(connection, source, source.version_query or source.query, source.limit):
+            digest.update(repr(tuple(row.items())).encode("utf-8", "surrogatepass"))
+    yield str(digest.hexdigest())
+
+
+def sql_blocks(source: SqlSource) -> Iterator[Block]:
+    """Yield the rows of the query.
+
+    Raises:
+        InputError: if the query fails or takes longer than `timeout_s`.
+    """
+    with _connection(source, source.name) as connection:
+        batch: list[RawRow] = []
+        for number, row in enumerate(_rows(connection, source, source.query, source.limit)):
+            batch.append(RawRow("query", number, None, row))
+            if len(batch) == BATCH_ROWS:
+                yield of_rows(batch)
+                batch = []
+        if batch:
+            yield of_rows(batch)
+
+
+def substituted(url: str, environment: Mapping[str, str]) -> str:
+    """Return the URL with `${NAME}` replaced by that variable, quoted for a URL.
+
+    Raises:
+        InputError: naming a variable that is not set.
+    """
+    from urllib.parse import quote
+
+    missing = [name for name in _VARIABLE.findall(url) if name not in environment]
+    if missing:
+        raise InputError(f"the environment variable {missing[0]}, which a source's url names, is not set; export it")
+    return _VARIABLE.sub(lambda found: quote(environment[found[1]], safe=""), url)
+
+
+@contextmanager
+def _connection(source: SqlSource, key: str) -> Iterator[Any]:
+    """Connect so that nothing can be written, and roll back whatever happens."""
+    import sqlalchemy
+    from sqlalchemy.exc import SQLAlchemyError
+
+    environment = {name: os.environ[name] for name in _VARIABLE.findall(source.url) if name in os.environ}
+    engine = None
+    try:
+        url = sqlalchemy.make_url(substituted(source.url, environment))
+        if url.get_backend_name() == "sqlite":
+            _require_database(url, source, key)
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, hide_parameters=True)
+        with engine.connect() as connection:
+            for statement in _SESSION.get(engine.dialect.name, ()):
+                connection.exec_driver_sql(statement.format(ms=int(source.timeout_s * 1_000)))
+            connection.rollback()
+            if engine.dialect.name == "sqlite":
+                _stop_in_time(connection.connection.driver_connection, source.timeout_s)
+            try:
+                yield connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+            finally:
+                connection.rollback()
+    except InputError:
+        raise
+    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        said = _without_secrets(f"{type(error).__name__}: {str(error)[:400]}", environment)
+        raise InputError(
+            f"source {source.name}: the query cannot be run ({said}). Check {key}.url, {key}.query, timeout_s and that "
+            "the database's driver is installed"
+        ) from None
+    finally:
+        if engine is not None:
+            engine.dispose()
+
+
+def _rows(connection: Any, source: SqlSource, statement: str, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Stream the rows of a statement; colons in it are its own, and no parameters."""
+    from sqlalchemy import text
+
+    ends_at = time.monotonic() + source.timeout_s
+    result = connection.execute(text(statement.replace(":", "\\:"))).mappings()
+    for number, row in enumerate(result.yield_per(1_000)):
+        if number == limit:
+            return
+        if time.monotonic() > ends_at:
+            raise InputError(f"source {source.name}: the query took longer than timeout_s={source.timeout_s:g}")
+        yield dict(row)
+
+
+def _require_database(url: Any, source: SqlSource, key: str) -> None:
+    """SQLite would make an empty database of a wrong path."""
+    if url.database in (None, "", ":memory:") or not Path(url.database.removeprefix("file:")).is_file():
+        raise InputError(f"{key}.url={source.url} names no database file; correct the path")
+
+
+def _stop_in_time(connection: Any, timeout_s: float) -> None:
+    ends_at = time.monotonic() + timeout_s
+    connection.set_progress_handler(lambda: int(time.monotonic() > ends_at), _SQLITE_STEPS)
+
+
+def _without_secrets(said: str, environment: Mapping[str, str]) -> str:
+    from urllib.parse import quote
+
+    for value in sorted(environment.values(), key=len, reverse=True):
+        if value:
+            said = said.replace(value, "***").replace(quote(value, safe=""), "***")
+    return said
