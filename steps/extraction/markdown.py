@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import yaml
 
+from steps.extraction.licences import licence_in, licence_named
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.text import Extracted, decode
+from steps.extraction.text import Extracted, Place, decode_counted
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 _COMMENT = re.compile(r"\A\s*<!--.*?-->", re.DOTALL)
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 _ATX = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
+_TOML_LICENCE = re.compile(r"^licen[cs]e\s*=\s*[\"'](.+)[\"']\s*$", re.MULTILINE)
 _TOML_TITLE = re.compile(r"^title\s*=\s*[\"'](.+)[\"']\s*$", re.MULTILINE)
 #: Anchors that documentation generators read behind a heading: `[[name]]`, `{#name}`.
 _ANCHOR = re.compile(r"\s*(\[\[.*?\]\]|\{#[^}]*\})\s*$")
+#: Longest label of a section, in characters.
+MAX_LABEL_CHARACTERS = 120
 #: Marks that wrap words: emphasis, code, links and images keep their words.
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_]|[*_](?!\w)")
@@ -28,19 +33,37 @@ def read_markdown(content: bytes | str) -> Extracted:
     Raises:
         UnusableError: if it is empty, binary, of no known encoding, or nothing but front matter.
     """
-    text = decode(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
-    title: str | None = None
-    front = _FRONT_MATTER.match(text)
-    if front:
-        is_front_matter, title = _front_matter(front[1], front[2])
-        if is_front_matter:
-            text = text[front.end() :]
+    decoded, repairs = decode_counted(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+    text, title, licence = split_front_matter(decoded)
     while comment := _COMMENT.match(text):
         text = text[comment.end() :]
     text = text.strip()
     if not text:
         raise UnusableError(ExtractDrop.EMPTY_FILE, "front matter and comments, no text")
-    return Extracted(text, title or first_heading(text))
+    licence = licence or licence_in(decoded)
+    return Extracted(text, title or first_heading(text), sections(text), licence, repairs)
+
+
+def split_front_matter(text: str) -> tuple[str, str | None, str | None]:
+    r"""Split front matter off; return the rest, and the title and the licence that the front matter names.
+
+    >>> split_front_matter("---\ntitle: A\nlicense: mit\n---\nText")
+    ('Text', 'A', 'MIT')
+    """
+    front = _FRONT_MATTER.match(text)
+    if not front:
+        return text, None, None
+    is_front_matter, title, licence = _front_matter(front[1], front[2])
+    return (text[front.end() :], title, licence) if is_front_matter else (text, None, None)
+
+
+def sections(text: str) -> tuple[Place, ...]:
+    r"""Return where the sections of a Markdown text begin: one place per heading outside of code fences.
+
+    >>> sections("# A\n\ntext\n\n## B\n")
+    (Place(start=0, label='A'), Place(start=11, label='B'))
+    """
+    return tuple(Place(start, words[:MAX_LABEL_CHARACTERS]) for start, words in _headings(text))
 
 
 def first_heading(text: str) -> str | None:
@@ -49,8 +72,13 @@ def first_heading(text: str) -> str | None:
     >>> first_heading("```\n# a comment\n```\n\n## The **right** `one` {#anchor}\n")
     'The right one'
     """
-    fence = ""
-    before = ""
+    return next((words for _, words in _headings(text)), None)
+
+
+def _headings(text: str) -> Iterator[tuple[int, str]]:
+    """Yield where each heading outside of code fences begins, and its words."""
+    fence = before = ""
+    start = 0
     for line in text.split("\n"):
         mark = _FENCE.match(line)
         if fence:
@@ -60,11 +88,11 @@ def first_heading(text: str) -> str | None:
             fence = mark[1]
         elif heading := _ATX.match(line):
             if words := plain(heading[1]):
-                return words
+                yield start, words
         elif before.strip() and not before.startswith((" ", "-", "*", ">", "|")) and _UNDERLINE.match(line):
-            return plain(before)
-        before = line
-    return None
+            yield start - len(before) - 1, plain(before)
+        before = "" if fence else line
+        start += len(line) + 1
 
 
 def plain(heading: str) -> str:
@@ -76,17 +104,19 @@ def plain(heading: str) -> str:
     return _MARKS.sub("", _LINK.sub(r"\1", _ANCHOR.sub("", heading))).strip()
 
 
-def _front_matter(fence: str, block: str) -> tuple[bool, str | None]:
-    """Return whether the block is front matter rather than text between two rules, and its title."""
+def _front_matter(fence: str, block: str) -> tuple[bool, str | None, str | None]:
+    """Return whether the block is front matter rather than text between two rules, its title and its licence."""
     if fence == "+++":
-        found = _TOML_TITLE.search(block)
-        return True, found[1] if found else None
+        found, licence = _TOML_TITLE.search(block), _TOML_LICENCE.search(block)
+        return True, found[1] if found else None, licence_named(licence[1]) if licence else None
     try:
         values = yaml.safe_load(block)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         # Unquoted colons and template marks are common in front matter; text between two rules has no keys at all.
-        return all(re.match(r"\s*[\w-]+:|\s|#|$|-|\{", line) for line in block.split("\n")), None
+        return all(re.match(r"\s*[\w-]+:|\s|#|$|-|\{", line) for line in block.split("\n")), None, None
     if not isinstance(values, dict):
-        return False, None
+        return False, None, None
     title = values.get("title")
-    return True, str(title).strip() or None if title is not None else None
+    # A list as title could be an alias bomb, which is harmless until it is written out.
+    title = str(title).strip() or None if isinstance(title, str | int | float) else None
+    return True, title, licence_named(values.get("license") or values.get("licence"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from steps.extraction.reasons import ExtractDrop, UnusableError
+from steps.extraction.repairs import CONTROL, added, mend
 
 #: Byte order marks and their encodings; UTF-32 stands first because its little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -17,15 +19,17 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: C0 and C1 control characters but for tab and line feed, and the byte order mark.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
-_LINE_BREAK = re.compile("\r\n|[\r\f\x85\u2028\u2029]")
-#: Half of a UTF-16 pair, as JSON's `\\ud800` gives it; no UTF-8 column can hold one.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 #: Share of control characters above which decoded bytes were no text (8-bit encodings decode anything).
 MAX_CONTROL_SHARE = 0.02
 #: A first line longer than this is a sentence, not a title.
 MAX_TITLE_CHARACTERS = 100
+
+
+class Place(NamedTuple):
+    """From character `start` of the text on, what stands there came from `label`: `page 3`, `slide 2`, `cell 5`."""
+
+    start: int
+    label: str
 
 
 class Extracted(NamedTuple):
@@ -33,6 +37,9 @@ class Extracted(NamedTuple):
 
     text: str
     title: str | None
+    offset_map: tuple[Place, ...] = ()  # ascending; empty where the file has no pages, slides, cells or sections
+    licence: str | None = None  # SPDX identifier that the file itself states
+    repairs: Mapping[str, int] = MappingProxyType({})  # kinds of `steps.extraction.repairs.KINDS`
 
 
 def read_text(content: bytes) -> Extracted:
@@ -41,12 +48,12 @@ def read_text(content: bytes) -> Extracted:
     Raises:
         UnusableError: if it is empty, binary, or of no known encoding.
     """
-    text = decode(content)
+    text, repairs = decode_counted(content)
     first, _, rest = text.partition("\n")
     alone = len(first) <= MAX_TITLE_CHARACTERS and not first.rstrip().endswith((".", ":", ",", ";", "?", "!"))
     underlined = bool(re.match(r"([=\-~^*#])\1{2,}\s*(\n|$)", rest))
     is_title = alone and first[:1].isalnum() and (rest.startswith("\n") or underlined)
-    return Extracted(text, first.strip() if is_title else None)
+    return Extracted(text, first.strip() if is_title else None, repairs=repairs)
 
 
 def decode(content: bytes) -> str:
@@ -58,20 +65,31 @@ def decode(content: bytes) -> str:
     Raises:
         UnusableError: `empty_file`, `binary_file` or `unknown_encoding`.
     """
-    text = repair(_decoded(content)).strip()
+    return decode_counted(content)[0]
+
+
+def decode_counted(content: bytes) -> tuple[str, dict[str, int]]:
+    """Decode a file as `decode` does; return its text and the repairs.
+
+    Raises:
+        UnusableError: `empty_file`, `binary_file` or `unknown_encoding`.
+    """
+    text, repairs = mend(_decoded(content))
+    text = text.strip()
     if not text:
         raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(content)} bytes, no text")
-    return text
+    if content.startswith(tuple(mark for mark, _ in _MARKS)):
+        repairs = added([{"bom": 1}, repairs])
+    return text, repairs
 
 
 def repair(text: str) -> str:
-    r"""Remove control characters and byte order marks, write line ends as LF and characters composed (NFC).
+    r"""Mend mojibake, remove control characters and byte order marks, write line ends as LF, compose (NFC).
 
     >>> repair("\ufeffa\r\nb\x00e\u0301")
     'a\nbé'
     """
-    text = _SURROGATE.sub("\ufffd", _CONTROL.sub("", _LINE_BREAK.sub("\n", text)))
-    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+    return mend(text)[0]
 
 
 def _decoded(content: bytes) -> str:
@@ -84,7 +102,7 @@ def _decoded(content: bytes) -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         text = _guessed(content)
-    n_control = len(_CONTROL.findall(text))
+    n_control = len(CONTROL.findall(text))
     if n_control > MAX_CONTROL_SHARE * len(text):
         raise UnusableError(ExtractDrop.BINARY_FILE, f"{n_control} control characters among {len(text)}")
     return text
