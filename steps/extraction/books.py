@@ -1,4 +1,4 @@
-"""What has been read so far: Arrow batches rather than a Python object per row, and the reasons of what cannot be used."""
+"""What has been read so far: Arrow batches rather than an object per row, and the reasons of what cannot be used."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Books:
             LedgerError: if the books do not balance.
             DropLimitError: if more than `max_drop_fraction` is unusable.
         """
-        made = [batches.close() for batches in (self.documents, self.examples, self.preferences)]
+        made = (self.documents.close(), self.examples.close(), self.preferences.close())
         dropped = self._drops.table()
         chunks = [chunk for found in (*(rows["id"] for rows in made), dropped["row_id"]) for chunk in found.chunks]
         ids = pa.chunked_array(chunks, pa.string())

@@ -1,7 +1,7 @@
 """What was extracted of a content before, so that an unchanged file is not read again: one SQLite file of JSON.
 
 A key is the hash of a file's content, its suffix (which chooses the reader), and a hash of the readers: of their code,
-their libraries' versions and the limits that decide a result. Whatever else a file is called, or wherever it lies, it is read once.
+their libraries' versions. Whatever else a file is called, or wherever it lies, it is read once.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def _batches(
 
 
 def _with_ragged(batch: pa.RecordBatch, ragged: list[Any], path: str, first_row: int) -> Iterator[Block]:
-    """Yield a batch's rows and the ragged ones among them in their order; `number` counts lines from 1, the header's."""
+    """Yield a batch's rows and the ragged ones among them in their order; `number` counts from 1, the header's."""
     start = 0
     row = first_row
     for found in ragged:

@@ -1,4 +1,4 @@
-"""Polite and careful fetching: one host at its own pace, robots.txt honoured, no private address, everything bounded."""
+"""Polite and careful fetching: a pace per host, robots.txt honoured, no private address, everything bounded."""
 
 from __future__ import annotations
 

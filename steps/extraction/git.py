@@ -117,10 +117,10 @@ def _commit(source: GitSource, key: str) -> str:
         return _git(source, ("rev-parse", "--verify", "--end-of-options", f"{source.ref}^{{commit}}"), Path(source.url))
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", source.ref):
         return source.ref
-    listed = dict(
-        reversed(line.split("\t", 1))
-        for line in _git(source, ("ls-remote", "--", source.url, source.ref, f"{source.ref}^{{}}")).splitlines()
-    )
+    listed: dict[str, str] = {}
+    for line in _git(source, ("ls-remote", "--", source.url, source.ref, f"{source.ref}^{{}}")).splitlines():
+        commit, _, name = line.partition("\t")
+        listed[name] = commit
     names = (f"refs/tags/{source.ref}^{{}}", f"refs/heads/{source.ref}", f"refs/tags/{source.ref}", source.ref)
     found = next((listed[name] for name in names if name in listed), None)
     if found is None:
@@ -167,7 +167,7 @@ class _BlobReader:
         self._command = ["git", *_SAFE, "-C", str(repository), "cat-file", "--batch"]
 
     def __enter__(self) -> Callable[[str], bytes]:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 (a list, and no shell)
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
         )
         return self._content
@@ -234,8 +234,8 @@ def _git_bytes(
     """
     place = ["-C", str(folder)] if folder is not None else []
     try:
-        process = subprocess.Popen(
-            ["git", *_SAFE, *place, *arguments],
+        process = subprocess.Popen(  # noqa: S603 (a list, and no shell)
+            ["git", *_SAFE, *place, *arguments],  # noqa: S607 (the git that the user runs)
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What a run would read, as far as it can be told without reading it: files, rows, bytes, and what is extracted already."""
+"""What a run would read, as far as it can be told beforehand: files, rows, bytes, and what is extracted already."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 from steps.extraction.cache import ExtractionCache, readers_hash
 from steps.extraction.folders import hash_of
 from steps.extraction.found import FileChoice, FoundFile
-from steps.extraction.row_sources import DatasetSource, PreferenceSource
 from steps.extraction.sources import ExtractionSettings, Source, files_of
 
 #: Below the cache folder: what was fetched of other places, and what was extracted.
@@ -53,7 +52,7 @@ def source_facts(source: Source, cache: ExtractionCache | None, fetched: Path) -
     n_bytes = sum(file.n_bytes or 0 for file in files)
     if isinstance(source, FileChoice):
         return SourceFacts(len(files), n_bytes, None, _count_cached(files, cache) if cache is not None else None)
-    return SourceFacts(len(files), n_bytes, _estimated_rows(source, files), None)
+    return SourceFacts(len(files), n_bytes, _estimated_rows(files, source.limit), None)
 
 
 def _count_cached(files: Iterable[FoundFile], cache: ExtractionCache) -> int:
@@ -70,10 +69,8 @@ def _count_cached(files: Iterable[FoundFile], cache: ExtractionCache) -> int:
     return sum(content in known for content in contents)
 
 
-def _estimated_rows(source: DatasetSource | PreferenceSource, files: Iterable[FoundFile]) -> int | None:
+def _estimated_rows(files: Iterable[FoundFile], limit: int | None) -> int | None:
     """Estimate the rows of local files: exactly for Parquet, by the length of the first lines for others."""
-    if source.hub_id is not None:
-        return None
     total = 0
     for file in files:
         if not file.is_here:
@@ -82,7 +79,7 @@ def _estimated_rows(source: DatasetSource | PreferenceSource, files: Iterable[Fo
         if n_rows is None:
             return None
         total += n_rows
-    return min(total, source.limit) if source.limit is not None else total
+    return total if limit is None else min(total, limit)
 
 
 def _rows_in(file: Path) -> int | None:

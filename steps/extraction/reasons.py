@@ -34,7 +34,6 @@ class ExtractDrop(StrEnum):
     READER_OUT_OF_MEMORY = "reader_out_of_memory"
     BROKEN_PARQUET = "broken_parquet"
     BROKEN_ARROW = "broken_arrow"
-    BROKEN_ARCHIVE = "broken_archive"
     INVALID_XML = "invalid_xml"
     BAD_HEADER = "bad_header"
     RAGGED_ROW = "ragged_row"

@@ -84,7 +84,7 @@ def limited(blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
 
 
 def _is_text(found: pa.DataType) -> bool:
-    return pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_null(found)
+    return any(is_kind(found) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null))
 
 
 def _values(batch: pa.RecordBatch | pa.Table) -> list[Any]:

@@ -75,10 +75,7 @@ def check_sql(source: SqlSource, key: str) -> None:
         InputError: naming the config key.
     """
     with _connection(source, key) as connection:
-        next(
-            _rows(connection, source, f"SELECT * FROM ({source.query.rstrip().rstrip(';')}) AS checked LIMIT 1", 1),
-            None,
-        )
+        next(_rows(connection, source, source.query, 1), None)
 
 
 def sql_versions(source: SqlSource, fetched: Path) -> Iterator[str]:
