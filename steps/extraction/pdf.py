@@ -1,98 +1,107 @@
-"""PDF: the text layer, with wrapped lines put together again."""
+"""PDF: the text layer in reading order, with headings, lists and tables; wrapped lines are put together again."""
 
 from __future__ import annotations
 
-import io
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any, NamedTuple
 
+from steps.extraction.parts import assemble
+from steps.extraction.pdf_layout import Block, blocks_of
+from steps.extraction.pdf_text import page_texts
+from steps.extraction.pdf_tables import TableFinder, with_tables
+from steps.extraction.pdf_words import segments_of
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.text import Extracted, repair
+from steps.extraction.repairs import mend
+from steps.extraction.text import Extracted
 
-#: A line at least this long, relative to the longest of its page, was wrapped by the page's margin.
-WRAPPED_SHARE = 0.75
-#: Lines this short are never taken for wrapped ones: a page of titles or table cells has no margin to wrap at.
-MIN_WRAPPED_CHARACTERS = 40
-_STARTS_A_BLOCK = re.compile(r"\s*([-*+•‣◦▪●–—]\s|\d{1,3}[.)]\s|#)")
-#: A short line of its own that ends in a colon, such as `Key points:`. A PDF does not keep the gap above it.
-_LABEL = re.compile(r"\s*[A-Z][^.!?]{0,60}:$")
-_ENDS_A_BLOCK = re.compile(r"[.:!?…]['\")\]]?\s*$")
+#: Titles that programs write when nobody gave one.
+_NO_TITLES = frozenset(("(anonymous)", "untitled", "(unspecified)", "untitled document", "document1", "title"))
+
+
+class _Page(NamedTuple):
+    blocks: list[Block]
+    has_picture: bool
 
 
 def read_pdf(content: bytes) -> Extracted:
     """Read a PDF's text layer, page by page. A first line that is the title of its metadata becomes a heading.
 
     Raises:
-        UnusableError: `encrypted_pdf` (a password is needed), `broken_pdf`, or `no_text_in_pdf` (scanned or empty).
+        UnusableError: `encrypted_pdf` (a password is needed), `broken_pdf`, `scanned_pdf` (pictures of pages) or
+            `no_text_in_pdf` (no text and no pictures).
     """
     if not content.strip():
         raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(content)} bytes")
-    with _quiet_pypdf():
-        pages, title = _pages(content)
-    text = repair("\n\n".join(unwrap(page) for page in pages if page.strip())).strip()
-    if not text:
-        raise UnusableError(
-            ExtractDrop.NO_TEXT_IN_PDF, f"{len(pages)} pages without text; scanned pages need OCR first"
-        )
-    first, _, rest = text.partition("\n")
-    if title and first.strip().casefold() == title.casefold():
+    pages, title = _pages(content)
+    n_pictures = sum(page.has_picture for page in pages)
+    texts = page_texts([page.blocks for page in pages])
+    parts = [(f"page {number}", text) for number, text in enumerate(texts, start=1)]
+    if n_pictures:
+        empty, found = ExtractDrop.SCANNED_PDF, f"{n_pictures} of {len(pages)} pages are pictures without text; run OCR first"
+    else:
+        empty, found = ExtractDrop.NO_TEXT_IN_PDF, f"{len(pages)} pages without text or pictures"
+    read = assemble(parts, title, empty, found)
+    first, _, rest = read.text.partition("\n")
+    if title and first.strip().lstrip("# ").casefold() == title.casefold() and not first.startswith("# "):
         text = f"# {title}\n\n{rest.lstrip()}"
-    return Extracted(text, title)
+        moved = len(text) - len(read.text)
+        places = tuple(place._replace(start=place.start + moved if place.start else 0) for place in read.offset_map)
+        read = read._replace(text=text, offset_map=places)
+    return read._replace(title=title or _first_large(read.text))
 
 
-def unwrap(page: str) -> str:
-    r"""Join the lines that the page's margin wrapped, so that a sentence or list item is one line again.
+def _pages(content: bytes) -> tuple[list[_Page], str | None]:
+    """Return the blocks of each page and the title of the metadata.
 
-    >>> unwrap("- a list item that goes on and on until the margin\nstops it\n- next")
-    '- a list item that goes on and on until the margin stops it\n- next'
+    Raises:
+        UnusableError: `encrypted_pdf` or `broken_pdf`.
     """
-    lines = [line.rstrip() for line in repair(page).split("\n")]
-    margin = max(MIN_WRAPPED_CHARACTERS, WRAPPED_SHARE * max(map(len, lines), default=0))
-    joined: list[str] = []
-    wrapped = False
-    for line in lines:
-        is_label = _LABEL.match(line) is not None
-        if joined and wrapped and line.strip() and not is_label and not _STARTS_A_BLOCK.match(line):
-            joined[-1] = _join(joined[-1], line.strip())
-        else:
-            joined += ["", line] if is_label and joined and joined[-1] else [line]
-        wrapped = len(line) >= margin and not _ENDS_A_BLOCK.search(line)
-    return "\n".join(joined)
-
-
-def _join(left: str, right: str) -> str:
-    """Join two halves of a sentence; a hyphen between two lower-case letters was put there by the margin."""
-    if re.search(r"[a-z]-$", left) and right[:1].islower():
-        return left[:-1] + right
-    return f"{left} {right}"
-
-
-def _pages(content: bytes) -> tuple[list[str], str | None]:
-    """Return the text of each page and the title of the metadata."""
-    from pypdf import PasswordType, PdfReader
+    import pypdfium2 as pdfium
 
     try:
-        reader = PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
-            raise UnusableError(ExtractDrop.ENCRYPTED_PDF, "a password is needed; save it without one")
-        pages = [page.extract_text() for page in reader.pages]
-        title = str(reader.metadata.title or "").strip() if reader.metadata else ""
-    except UnusableError:
-        raise
-    except Exception as error:  # a broken PDF fails in pypdf in any way: KeyError, RecursionError, struct.error, …
-        raise UnusableError(ExtractDrop.BROKEN_PDF, f"{type(error).__name__}: {str(error)[:200]}") from None
-    return pages, repair(title) or None
-
-
-@contextmanager
-def _quiet_pypdf() -> Iterator[None]:
-    """Hold back pypdf's warnings about each defect that it works around."""
-    logger = logging.getLogger("pypdf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+        document = pdfium.PdfDocument(content)
+    except pdfium.PdfiumError as error:
+        code = pdfium.raw.FPDF_GetLastError()
+        if code in (pdfium.raw.FPDF_ERR_PASSWORD, pdfium.raw.FPDF_ERR_SECURITY):
+            raise UnusableError(ExtractDrop.ENCRYPTED_PDF, "a password is needed; save it without one") from None
+        raise UnusableError(ExtractDrop.BROKEN_PDF, str(error)[:200]) from None
+    finder = TableFinder(content)
     try:
-        yield
+        if not len(document):
+            raise UnusableError(ExtractDrop.BROKEN_PDF, "no page can be found in it")
+        pages = [_read_page(document, number, finder) for number in range(len(document))]
+        title = _cleaned(document.get_metadata_value("Title") or "")
+    except pdfium.PdfiumError as error:
+        raise UnusableError(ExtractDrop.BROKEN_PDF, str(error)[:200]) from None
     finally:
-        logger.setLevel(level)
+        finder.close()
+        document.close()
+    return pages, title
+
+
+def _read_page(document: Any, number: int, finder: TableFinder) -> _Page:
+    import pypdfium2.raw as raw
+
+    page = document[number]
+    try:
+        segments = segments_of(page)
+        if not segments:
+            pictures = page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=4)
+            return _Page([], next(iter(pictures), None) is not None)
+        return _Page(blocks_of(with_tables(segments, finder.tables(page, number))), False)
+    finally:
+        page.close()
+
+
+def _cleaned(title: str) -> str | None:
+    """Return the title of the metadata without what programs put into it; None for a name that they made up."""
+    title = " ".join(mend(title)[0].split())
+    title = re.sub(r"^Microsoft (?:Word|PowerPoint) - ", "", title)
+    title = re.sub(r"\.(?:docx?|pptx?|odt|tex|indd|dvi|pdf|rtf)$", "", title)
+    return title if title and title.casefold() not in _NO_TITLES else None
+
+
+def _first_large(text: str) -> str | None:
+    """Return the words of a heading with which the text begins."""
+    found = re.match(r"#{1,4} (.+)", text)
+    return found[1].strip() if found else None

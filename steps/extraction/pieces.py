@@ -19,6 +19,8 @@ def list_item(marker: str, pieces: Sequence[Piece]) -> str:
     >>> list_item("1. ", [Piece("paragraph", "a"), Piece("list", "- b")])
     '1. a\n   - b'
     """
+    if len(pieces) == 1 and pieces[0].kind == "list" and marker == "- ":
+        return pieces[0].text  # an item that is a list: the marks of both would stand on one line
     text = marker + indented(pieces[0].text, len(marker)).lstrip()
     for piece in pieces[1:]:
         text += ("\n" if piece.kind == "list" else "\n\n") + indented(piece.text, len(marker))

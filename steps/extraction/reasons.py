@@ -17,6 +17,7 @@ class ExtractDrop(StrEnum):
     BROKEN_PDF = "broken_pdf"
     ENCRYPTED_PDF = "encrypted_pdf"
     NO_TEXT_IN_PDF = "no_text_in_pdf"
+    SCANNED_PDF = "scanned_pdf"
     ENCRYPTED_FILE = "encrypted_file"
     OLD_OFFICE_FILE = "old_office_file"
     BROKEN_OFFICE_FILE = "broken_office_file"

@@ -57,6 +57,8 @@ def _role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[
     if kind in _CODE_ROLES:
         words = words.rpartition(".")[2] if words.startswith("~") else words.removeprefix("!")
         return [nodes.literal(rawtext, words)], []
+    if kind in ("ref", "numref", "doc") and not (titled and titled[1]):  # a label or a path, whose title is elsewhere
+        words = re.sub(r"[_-]+", " ", words.rpartition("/")[2]).removesuffix(" label")
     return [nodes.inline(rawtext, words.lstrip("~!"))], []
 
 
