@@ -18,16 +18,22 @@ import pyarrow.compute as pc
 MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
 MESSAGES = pa.list_(MESSAGE)
 
-#: One extracted file. `source` is the name of the config's source, `path` is relative to it.
+#: What extraction repairs in a text (`steps.extraction.repairs` says what each kind is).
+REPAIRS = ("mojibake", "nul", "control", "bom", "not_nfc", "surrogate", "line_end")
+
+#: One extracted file. `source` is the name of the config's source, `path` is relative to it (of a Git repository with
+#: `@commit` behind it). From character `start` of the text on, what stands there came from `label`: `page 3`.
 DOCUMENTS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # markdown | html | text | pdf
+        pa.field("format", pa.string(), nullable=False),  # a key of READERS in steps.extraction.documents, or code
         pa.field("title", pa.string()),
         pa.field("licence", pa.string()),
+        pa.field("offset_map", pa.list_(pa.struct([pa.field("start", pa.int64()), pa.field("label", pa.string())]))),
+        pa.field("repairs", pa.struct([pa.field(kind, pa.int32()) for kind in REPAIRS])),
     ]
 )
 

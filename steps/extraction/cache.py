@@ -1,7 +1,8 @@
 """What was extracted of a content before, so that an unchanged file is not read again: one SQLite file of JSON.
 
-A key is the hash of a file's content, its suffix (which chooses the reader), and a hash of the readers: of their code,
-their libraries' versions. Whatever else a file is called, or wherever it lies, it is read once.
+A key is the hash of a file's content, its suffix (of code its path, with which its text begins), and a hash of the
+readers: of their code and their libraries' versions. Whatever else a file is called, or wherever it lies, it is read
+once.
 """
 
 from __future__ import annotations
@@ -10,21 +11,37 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
 from steps.errors import InputError
+from steps.extraction.documents import format_of
+from steps.extraction.isolation import Outcome
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.text import Extracted
 
-Result = tuple[str, Extracted] | UnusableError
-#: Reasons that may be gone the next time; a file that fails for one of them is read again.
-TRANSIENT = frozenset({ExtractDrop.UNREADABLE_FILE, ExtractDrop.TOO_LARGE_FILE})
+#: Reasons that may be gone the next time, or that a setting decides; a file that fails for one of them is read again.
+TRANSIENT = frozenset(
+    {
+        ExtractDrop.UNREADABLE_FILE,
+        ExtractDrop.TOO_LARGE_FILE,
+        ExtractDrop.TOO_LARGE_TEXT,
+        ExtractDrop.READER_TIMED_OUT,
+        ExtractDrop.READER_OUT_OF_MEMORY,
+        ExtractDrop.READER_CRASHED,
+    }
+)
 #: Share of the bound to which eviction goes down, so that not every run evicts.
 KEPT_SHARE = 0.9
 #: SQLite takes this many parameters in any build.
 _MAX_PARAMETERS = 500
+
+
+def content_key(digest: str, name: str) -> str:
+    """Return what a result is kept by: the content, and what of the name a reader looks at."""
+    seen = name if format_of(name) == "code" else PurePosixPath(name).suffix.lower()
+    return f"{digest} {seen}"
 
 
 class ExtractionCache:
@@ -60,7 +77,7 @@ class ExtractionCache:
         """Return the content hashes of those versions that were fetched before."""
         return self._select("SELECT version, digest FROM versions WHERE version IN", list(versions))
 
-    def get(self, contents: Iterable[str]) -> dict[str, Result]:
+    def get(self, contents: Iterable[str]) -> dict[str, Outcome]:
         """Return what is known of contents; an entry that is damaged counts as unknown."""
         keys = {self._key(content): content for content in contents}
         stored = self._select("SELECT key, result FROM results WHERE key IN", list(keys))
@@ -70,7 +87,7 @@ class ExtractionCache:
             self._db.executemany("UPDATE results SET used_in = ? WHERE key = ?", touched)
         return found
 
-    def put(self, results: Mapping[str, Result], versions: Mapping[str, str]) -> None:
+    def put(self, results: Mapping[str, Outcome], versions: Mapping[str, str]) -> None:
         """Keep results by their contents, and contents by their versions, in one transaction."""
         rows = [
             (self._key(content), _packed(result), self._run)
@@ -145,7 +162,7 @@ class _Transaction:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
-def _packed(result: Result) -> bytes:
+def _packed(result: Outcome) -> bytes:
     if isinstance(result, UnusableError):
         value: dict[str, Any] = {"reason": result.reason.value, "detail": result.detail}
     else:
@@ -153,7 +170,7 @@ def _packed(result: Result) -> bytes:
     return zlib.compress(json.dumps(value).encode(), 1)
 
 
-def _unpacked(packed: bytes) -> Result | None:
+def _unpacked(packed: bytes) -> Outcome | None:
     try:
         value = json.loads(zlib.decompress(packed))
         if "reason" in value:

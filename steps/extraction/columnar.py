@@ -7,6 +7,7 @@ is, none of the keys that mean another format. All others are left to the conver
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import NamedTuple
 
 import numpy as np
@@ -34,18 +35,25 @@ class Converted(NamedTuple):
     left: list[int]
 
 
+def is_for(source: DatasetSource | SqlSource) -> bool:
+    """Return whether a source's rows may be instructions."""
+    return source.format in {"auto", "alpaca"}
+
+
 def convert(block: Block, source: DatasetSource | SqlSource) -> Converted | None:
     """Convert the rows of a block that can be converted by columns; None where none of them can."""
-    if source.format not in {"auto", "alpaca"}:
+    if not is_for(source):
         return None
     wanted = [*_TEXTS, *_OTHER, *_LICENCES]
     names = [name for name in wanted if name not in source.columns] + list(source.columns)
-    found = block.columns(list(dict.fromkeys(names)))
-    if found is None:
+    read = block.columns(list(dict.fromkeys(names)))
+    if read is None:
         return None
-    found = found.slice(0, block.n_rows).combine_chunks()
+    found = read.texts.slice(0, block.n_rows).combine_chunks()
     columns = {name: found[name] for name in found.column_names if name not in source.columns}
-    unclear = pa.array(np.zeros(found.num_rows, np.bool_))
+    doubtful = np.zeros(found.num_rows, np.bool_)
+    doubtful[[place for place in read.doubtful if place < block.n_rows]] = True
+    unclear = pa.array(doubtful)
     for old, new in source.columns.items():
         if old in found.column_names:
             # A key that is null and one that is missing look alike here, but only the first replaces the other column.
@@ -125,21 +133,29 @@ def _examples(
 
 def _ids(asked: pa.Array, answers: pa.Array, rows: np.ndarray, path: str, source: str) -> list[str]:
     """Return the ids that `messages_id` gives, hashing what all rows share once."""
-    shared = hashlib.sha256(_framed(source.encode()) + _framed(path.encode("utf-8", "surrogatepass")))
-    user, assistant = _framed(b"user"), _framed(b"assistant")
+    length = struct.Struct("<Q").pack
+    head = [source.encode(), path.encode("utf-8", "surrogatepass")]
+    shared = hashlib.sha256(b"".join(length(len(part)) + part for part in head))
+    user, assistant = length(4) + b"user", length(9) + b"assistant"
     ids = []
     pairs = zip(
         asked.cast(pa.large_binary()).to_pylist(), answers.cast(pa.large_binary()).to_pylist(), rows, strict=True
     )
     for question, answer, row in pairs:
+        number = b"%d" % row
         digest = shared.copy()
-        digest.update(b"".join((_framed(b"%d" % row), user, _framed(question), assistant, _framed(answer))))
+        digest.update(
+            length(len(number))
+            + number
+            + user
+            + length(len(question))
+            + question
+            + assistant
+            + length(len(answer))
+            + answer
+        )
         ids.append(digest.hexdigest()[:32])
     return ids
-
-
-def _framed(part: bytes) -> bytes:
-    return len(part).to_bytes(8, "little") + part
 
 
 def _array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -12,13 +12,14 @@ from steps.extraction import columnar
 from steps.extraction.books import Batches, Books, Extraction
 from steps.extraction.cache import ExtractionCache
 from steps.extraction.conversion import document, document_or_example, preferences_of
+from steps.extraction.documents import columns_of
 from steps.extraction.found import FileChoice
 from steps.extraction.reading import read_found
 from steps.extraction.reasons import UnusableError
 from steps.extraction.row_blocks import Block, RawRow
 from steps.extraction.row_files import blocks_of_source
 from steps.extraction.row_sources import DatasetSource, PreferenceSource
-from steps.extraction.sources import ExtractionSettings, Source, Sources, files_of
+from steps.extraction.sources import DocumentFiles, ExtractionSettings, Sources, files_of
 from steps.extraction.sql import SqlSource
 from steps.progress import progress, track
 from steps.rows import EXAMPLES
@@ -53,7 +54,7 @@ def extract(
     with tempfile.TemporaryDirectory(prefix="tunesmith-fetched-") as folder:
         for source in sources.sources:
             if isinstance(source, FileChoice):
-                _read_documents(source, books, cache, fetched or Path(folder))
+                _read_documents(source, settings, books, cache, fetched or Path(folder))
             elif isinstance(source, PreferenceSource):
                 _read_preferences(source, books)
             else:
@@ -61,9 +62,12 @@ def extract(
     return books.close(settings.max_drop_fraction)
 
 
-def _read_documents(source: Source, books: Books, cache: ExtractionCache | None, fetched: Path) -> None:
-    files = track(files_of(source, fetched), f"extract {source.name}")
-    for file, result in read_found(files, source.max_file_mb, cache):
+def _read_documents(
+    source: DocumentFiles, settings: ExtractionSettings, books: Books, cache: ExtractionCache | None, fetched: Path
+) -> None:
+    limits = settings.reading.model_copy(update={"max_file_mb": source.max_file_mb})
+    found_files = read_found(files_of(source, fetched), limits, cache)
+    for file, result in track(found_files, f"extract {source.name}"):
         if isinstance(result, UnusableError):
             books.drop(source.name, file.shown_path, None, result)
             continue
@@ -75,8 +79,7 @@ def _read_documents(source: Source, books: Books, cache: ExtractionCache | None,
                 file.path,
                 shown_path=file.shown_path,
                 format=format_name,
-                title=file.title or found.title,
-                licence=file.licence,
+                **(columns_of(found) | {"title": file.title or found.title, "licence": found.licence or file.licence}),
             )
         )
 
@@ -84,14 +87,23 @@ def _read_documents(source: Source, books: Books, cache: ExtractionCache | None,
 def _read_dataset(source: DatasetSource | SqlSource, books: Books) -> None:
     with progress(f"extract {source.name}") as bar:
         for block in blocks_of_source(source):
-            converted = columnar.convert(block, source)
-            if converted is None:
-                _read_rows(block.rows(), source, books, books.examples)
-            elif not converted.left:
-                books.examples.add_table(converted.examples)
-            else:
-                books.examples.add_table(_with_left(converted, block, source, books))
+            _read_block(block, source, books)
             bar.advance(block.n_rows)
+
+
+def _read_block(block: Block, source: DatasetSource | SqlSource, books: Books) -> None:
+    """Convert a block by columns, or the parts of it for which that goes, and its other rows one by one."""
+    converted = columnar.convert(block, source)
+    parts = block.parts() if converted is None and columnar.is_for(source) else []
+    if parts:
+        for part in parts:
+            _read_block(part, source, books)
+    elif converted is None:
+        _read_rows(block.rows(), source, books, books.examples)
+    elif converted.left:
+        books.examples.add_table(_with_left(converted, block, source, books))
+    else:
+        books.examples.add_table(converted.examples)
 
 
 def _with_left(

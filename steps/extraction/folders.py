@@ -9,6 +9,7 @@ from typing import Literal
 
 from steps.errors import InputError
 from steps.extraction.found import FileChoice, FoundFile, chosen_by, printable, require_any
+from steps.extraction.licences import licence_near
 from steps.extraction.remote import RemoteFile, check_remote, copy_remote, is_remote, remote_files
 
 
@@ -60,9 +61,13 @@ def document_files(source: DocumentSource, fetched: Path) -> Iterator[FoundFile]
 def found_locally(path: str, choice: FileChoice) -> Iterator[FoundFile]:
     """Yield the chosen files of a local path, named by where they lie below it."""
     root = Path(path)
+    licences: dict[Path, str | None] = {}
     for file in local_files(path, choice):
+        if file.parent not in licences:
+            licences[file.parent] = choice.licence or licence_near(file, root)
         name = printable(file.name if root.is_file() else file.relative_to(root).as_posix())
-        yield FoundFile(name, partial(_in_place, file), n_bytes=_size_of(file), licence=choice.licence, is_here=True)
+        licence = licences[file.parent]
+        yield FoundFile(name, partial(_in_place, file), n_bytes=_size_of(file), licence=licence, is_here=True)
 
 
 def local_files(path: str, choice: FileChoice) -> list[Path]:
@@ -82,9 +87,9 @@ def document_versions(source: DocumentSource, fetched: Path) -> Iterable[str]:
 
 
 def local_versions(files: Iterable[FoundFile]) -> Iterator[str]:
-    """Yield the name and the content hash of files that lie on this machine."""
+    """Yield the name, the content hash and the licence of files that lie on this machine."""
     for file in files:
-        yield f"{file.path}\0{hash_of(file.fetch(Path()))}"
+        yield f"{file.path}\0{hash_of(file.fetch(Path()))}\0{file.licence}"
 
 
 def hash_of(file: Path) -> str:

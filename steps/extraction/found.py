@@ -36,7 +36,8 @@ class FoundFile(NamedTuple):
     removed when the file has been read. `version` names the content where the source knows it without fetching it
     (a blob's id, an object's entity tag), so that a file which was read before is not even fetched again. `at` is the
     state of the source that was read (a commit): it stands behind the path in tables, but is no part of a row's id, so
-    that a row keeps its id for as long as its file is the same. `is_here` says that `fetch` only names a local file.
+    that a row keeps its id for as long as its file is the same. `is_here` says that `fetch` only names a local file,
+    `read_as` is a name that tells the format where the path does not.
     """
 
     path: str
@@ -47,11 +48,12 @@ class FoundFile(NamedTuple):
     title: str | None = None
     at: str | None = None
     is_here: bool = False
+    read_as: str | None = None
 
     @property
-    def known_by(self) -> str | None:
-        """The version with the suffix, which chooses the reader: what names a result without fetching the content."""
-        return None if self.version is None else f"{self.version}\0{PurePosixPath(self.path).suffix.lower()}"
+    def name(self) -> str:
+        """The name by which the reader is chosen."""
+        return self.read_as or self.path
 
     @property
     def shown_path(self) -> str:

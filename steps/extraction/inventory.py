@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from steps.extraction.cache import ExtractionCache, readers_hash
+from steps.extraction.cache import ExtractionCache, content_key, readers_hash
 from steps.extraction.folders import hash_of
 from steps.extraction.found import FileChoice, FoundFile
+from steps.extraction.reading import version_key
 from steps.extraction.sources import ExtractionSettings, Source, files_of
 
 #: Below the cache folder: what was fetched of other places, and what was extracted.
@@ -57,14 +58,10 @@ def source_facts(source: Source, cache: ExtractionCache | None, fetched: Path) -
 
 def _count_cached(files: Iterable[FoundFile], cache: ExtractionCache) -> int:
     """Count the files whose content has a result; one that would have to be fetched first counts as new."""
-    versions = {file.path: file.known_by for file in files if file.known_by is not None}
-    digests = cache.digests(versions.values())
-    contents = [digests[version] for version in versions.values() if version in digests]
-    here = Path()
-    for file in files:
-        if file.known_by is None and file.is_here:
-            place = file.fetch(here)
-            contents.append(f"{hash_of(place)}{place.suffix.lower()}")
+    versions = [version for file in files if (version := version_key(file)) is not None]
+    digests = cache.digests(versions)
+    contents = [digests[version] for version in versions if version in digests]
+    contents += [content_key(hash_of(file.fetch(Path())), file.name) for file in files if file.is_here]
     known = cache.known(contents)
     return sum(content in known for content in contents)
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.row_blocks import BATCH_ROWS, Block, RawRow, failed, of_rows
+from steps.extraction.row_blocks import BATCH_ROWS, Block, Columns, RawRow, failed, of_rows
 
 #: Bytes of JSON Lines parsed at a time; with the columns made of them some 50 MB of memory.
 BLOCK_BYTES = 4 << 20
 #: A JSON array is parsed whole, which takes some ten times its size in memory.
 MAX_JSON_BYTES = 1 << 30
+
+
+#: A block that cannot be read by columns is cut into so many parts, down to so many rows.
+N_PARTS, MIN_SPLIT_ROWS = 8, 64
+#: Brackets that cannot reach Python's recursion limit of 1,000, however they nest; digits that Python's limit of 4,300
+#: allows an integer. Shorter lines hold neither.
+MAX_PLAIN_DEPTH = 500
+_LONG_NUMBER = re.compile(rb"[0-9]{4000}")
+MIN_LONG_LINE = 500
 
 
 class _Lines(NamedTuple):
@@ -76,23 +86,38 @@ def _block(lines: _Lines, path: str, first_row: int, max_row_bytes: int) -> Bloc
             )
             yield RawRow(path, first_row + place, lines.first_line + number, value)
 
-    def columns(names: Sequence[str]) -> pa.Table | None:
-        if len(lines.content) > max_row_bytes and any(len(line) > max_row_bytes for _, line in numbered):
-            return None
-        return _text_columns(lines.content, [line for _, line in numbered], names)
+    def columns(names: Sequence[str]) -> Columns | None:
+        found = _text_columns(lines.content, [line for _, line in numbered], names)
+        return Columns(found, _doubtful([line for _, line in numbered], max_row_bytes)) if found is not None else None
 
-    return Block(path, first_row, len(numbered), raw, columns)
+    def parts() -> list[Block]:
+        if len(numbered) < MIN_SPLIT_ROWS:
+            return []
+        bounds = [len(numbered) * part // N_PARTS for part in range(N_PARTS + 1)]
+        return [
+            _block(
+                _Lines(lines.first_line + numbered[start][0], b"\n".join(line for _, line in numbered[start:end])),
+                path,
+                first_row + start,
+                max_row_bytes,
+            )
+            for start, end in pairwise(bounds)
+        ]
+
+    return Block(path, first_row, len(numbered), raw, columns, parts)
 
 
 def _text_columns(content: bytes, lines: Sequence[bytes], names: Sequence[str]) -> pa.Table | None:
-    """Parse lines by columns; None unless every line is one object of strict JSON whose named values are texts.
+    """Parse lines by columns; None unless every line is one object whose named values are texts.
 
-    Arrow's parser reads values rather than lines, so that a value over two lines and two values on another would come
-    out even: every line has to begin with a brace and end with one.
+    Arrow's parser reads values rather than lines. Where every line begins with a brace and ends with one, no value goes
+    over two lines (a comma would have to stand between), so that as many values as lines are one value a line.
     """
     import pyarrow.json
 
-    if not all(line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}" and b"}{" not in line for line in lines):
+    stripped = content.strip()
+    is_dense = stripped.count(b"}\n{") == len(lines) - 1 and stripped[:1] == b"{" and stripped[-1:] == b"}"
+    if not is_dense and not all(line.strip()[:1] == b"{" and line.strip()[-1:] == b"}" for line in lines):
         return None
     schema = pa.schema([(name, pa.large_string()) for name in names])
     parsing = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
@@ -103,6 +128,25 @@ def _text_columns(content: bytes, lines: Sequence[bytes], names: Sequence[str]) 
     except (pa.ArrowException, UnicodeDecodeError):
         return None
     return found if found.num_rows == len(lines) else None
+
+
+def _doubtful(lines: Sequence[bytes], max_row_bytes: int) -> list[int]:
+    """Return the places of lines that Arrow's parser may take though they are too long or Python's refuses them.
+
+    These are numbers that are none, numbers of thousands of digits, and nesting near Python's recursion limit.
+    """
+    return [
+        place
+        for place, line in enumerate(lines)
+        if b"NaN" in line
+        or b"Infinity" in line
+        or len(line) > max_row_bytes
+        or (len(line) > MIN_LONG_LINE and _is_extreme(line))
+    ]
+
+
+def _is_extreme(line: bytes) -> bool:
+    return line.count(b"[") + line.count(b"{") > MAX_PLAIN_DEPTH or _LONG_NUMBER.search(line) is not None
 
 
 def _line_blocks(stream: BinaryIO, max_row_bytes: int) -> Iterator[_Lines]:

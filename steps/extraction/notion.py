@@ -80,13 +80,13 @@ def notion_files(source: NotionSource, fetched: Path) -> Iterator[FoundFile]:
         InputError: if the export is no zip file, or out of its bounds.
     """
     with _Export(source) as export:
-        paths = _clean_paths([member.name for member in export.members])
+        # `X_all.csv` has all rows and properties of a database, `X.csv` those of the view that was exported.
+        names = {member.name for member in export.members}
+        members = [m for m in export.members if f"{m.name.removesuffix('.csv')}_all.csv" not in names]
+        paths = _clean_paths(member.name for member in members)
         is_chosen = chosen_by(source)
-        whole = {member.name for member in export.members if member.name.lower().endswith("_all.csv")}
-        for member in sorted(export.members, key=lambda member: paths[member.name]):
-            # `X_all.csv` has all rows and properties of a database, `X.csv` those of the view that was exported.
-            is_view = member.name.lower().endswith(".csv") and f"{member.name[:-4]}_all.csv" in whole
-            if is_view or not is_chosen(paths[member.name]):
+        for member in sorted(members, key=lambda member: paths[member.name]):
+            if not is_chosen(paths[member.name]):
                 continue
             if member.name.lower().endswith(".csv"):
                 yield from _database(member, paths[member.name], source)

@@ -27,18 +27,27 @@ class RawRow(NamedTuple):
         return self.path if self.row is None else f"{self.path}:{self.row}"
 
 
+class Columns(NamedTuple):
+    """Text columns of a block's rows, and the places of those rows for which they may not be exact."""
+
+    texts: pa.Table
+    doubtful: Sequence[int] = ()
+
+
 class Block(NamedTuple):
     """Consecutive rows of one file.
 
     `raw` yields the rows at the given places of the block one by one, exactly. `columns` takes the names of text
-    columns and returns them as they are for all rows of the block, or None where that cannot be done exactly.
+    columns and returns them for all rows of the block, or None where they cannot be had at once; `parts` are smaller
+    blocks then, of which only some may be to blame.
     """
 
     path: str
     first_row: int
     n_rows: int
     raw: Callable[[Sequence[int]], Iterator[RawRow]]
-    columns: Callable[[Sequence[str]], pa.Table | None] = lambda names: None
+    columns: Callable[[Sequence[str]], Columns | None] = lambda names: None
+    parts: Callable[[], list[Block]] = list
 
     def rows(self) -> Iterator[RawRow]:
         """Yield all rows of the block."""
@@ -52,7 +61,20 @@ def failed(path: str, reason: ExtractDrop, detail: str) -> Block:
 
 def of_rows(rows: Sequence[RawRow]) -> Block:
     """Return a block of rows that are there already."""
-    return Block(rows[0].path, rows[0].row or 0, len(rows), lambda places: (rows[place] for place in places))
+
+    def columns(names: Sequence[str]) -> Columns | None:
+        values = [row.value for row in rows]
+        if not all(isinstance(value, dict) for value in values):
+            return None
+        texts = {name: [value.get(name) for value in values] for name in names}
+        if not all(text is None or isinstance(text, str) for column in texts.values() for text in column):
+            return None
+        try:
+            return Columns(pa.table({name: pa.array(column, pa.large_string()) for name, column in texts.items()}))
+        except UnicodeEncodeError:  # half of a UTF-16 pair
+            return None
+
+    return Block(rows[0].path, rows[0].row or 0, len(rows), lambda places: (rows[place] for place in places), columns)
 
 
 def of_batch(path: str, first_row: int, batch: pa.RecordBatch | pa.Table) -> Block:
@@ -63,11 +85,12 @@ def of_batch(path: str, first_row: int, batch: pa.RecordBatch | pa.Table) -> Blo
         for place, value in zip(places, _values(chosen), strict=True):
             yield RawRow(path, first_row + place, None, value)
 
-    def columns(names: Sequence[str]) -> pa.Table | None:
+    def columns(names: Sequence[str]) -> Columns | None:
         found = {name: batch.column(name) for name in names if name in batch.schema.names}
         if not all(_is_text(column.type) for column in found.values()):
             return None
-        return pa.table({name: column.cast(pa.large_string()) for name, column in found.items()}) if found else None
+        texts = {name: column.cast(pa.large_string()) for name, column in found.items()}
+        return Columns(pa.table(texts)) if texts else None
 
     return Block(path, first_row, batch.num_rows, raw, columns)
 
@@ -77,7 +100,7 @@ def limited(blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
     left = limit
     for block in blocks:
         if left is not None and block.n_rows >= left:
-            yield block._replace(n_rows=left)
+            yield block if block.n_rows == left else block._replace(n_rows=left, parts=list)
             return
         left = None if left is None else left - block.n_rows
         yield block

@@ -10,15 +10,17 @@ from pydantic import Field
 
 from steps.errors import InputError
 from steps.extraction.folders import DocumentSource, check_documents, document_files, document_versions
-from steps.extraction.found import FileChoice, FoundFile
+from steps.extraction.found import FoundFile
 from steps.extraction.git import GitSource, check_git, git_files, git_versions
+from steps.extraction.isolation import ReadLimits
 from steps.extraction.notion import NotionSource, check_notion, notion_files, notion_versions
 from steps.extraction.row_sources import DatasetSource, PreferenceSource, check_rows, row_files, row_versions
 from steps.extraction.sql import SqlSource, check_sql, sql_versions
 from steps.extraction.website import WebsiteSource, check_website, website_files, website_versions
 from steps.settings import Settings
 
-Source = DocumentSource | DatasetSource | PreferenceSource | GitSource | NotionSource | WebsiteSource | SqlSource
+DocumentFiles = DocumentSource | GitSource | NotionSource | WebsiteSource
+Source = DocumentFiles | DatasetSource | PreferenceSource | SqlSource
 
 
 class Sources(Settings):
@@ -33,6 +35,8 @@ class ExtractionSettings(Settings):
 
     max_drop_fraction: float = Field(default=0.5, ge=0, le=1)
     """Share of files and rows that may be unusable before the run stops."""
+    reading: ReadLimits = ReadLimits()
+    """What reading one file may cost; a source's own `max_file_mb` stands in place of this one's."""
     cache_gb: float | None = Field(default=4.0, gt=0)
     """Gigabytes of extracted text kept between runs, so that a file that did not change is not read again; the least
     recently used goes first. None keeps nothing."""
@@ -106,11 +110,6 @@ def fingerprint(sources: Iterable[Source], fetched: Path) -> str:
 def files_of(source: Source, fetched: Path) -> Iterable[FoundFile]:
     """Yield the files of a source, sorted; none for a Hub data set or a query."""
     return _KINDS[type(source)].files(source, fetched)
-
-
-def is_documents(source: Source) -> bool:
-    """Return whether a source's files are documents, each to be read as a whole."""
-    return isinstance(source, FileChoice)
 
 
 def hash_paths(paths: Iterable[str]) -> str:

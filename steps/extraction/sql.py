@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from steps.errors import InputError
+from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.row_blocks import BATCH_ROWS, Block, RawRow, of_rows
 from steps.extraction.row_sources import RowFormat, RowSettings
 
@@ -98,7 +99,7 @@ def sql_blocks(source: SqlSource) -> Iterator[Block]:
     with _connection(source, source.name) as connection:
         batch: list[RawRow] = []
         for number, row in enumerate(_rows(connection, source, source.query, source.limit)):
-            batch.append(RawRow("query", number, None, row))
+            batch.append(RawRow("query", number, None, _bounded(row, source.max_row_mb)))
             if len(batch) == BATCH_ROWS:
                 yield of_rows(batch)
                 batch = []
@@ -146,7 +147,7 @@ def _connection(source: SqlSource, key: str) -> Iterator[Any]:
     except InputError:
         raise
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        said = _without_secrets(f"{type(error).__name__}: {str(error)[:400]}", environment)
+        said = _without_secrets(f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"[:400], environment)
         raise InputError(
             f"source {source.name}: the query cannot be run ({said}). Check {key}.url, {key}.query, timeout_s and that "
             "the database's driver is installed"
@@ -168,6 +169,13 @@ def _rows(connection: Any, source: SqlSource, statement: str, limit: int | None)
         if time.monotonic() > ends_at:
             raise InputError(f"source {source.name}: the query took longer than timeout_s={source.timeout_s:g}")
         yield dict(row)
+
+
+def _bounded(row: dict[str, Any], max_row_mb: float) -> dict[str, Any] | UnusableError:
+    n_mb = sum(len(value) for value in row.values() if isinstance(value, str | bytes)) / 1e6
+    if n_mb > max_row_mb:
+        return UnusableError(ExtractDrop.TOO_LARGE_ROW, f"{n_mb:.1f} MB, max_row_mb={max_row_mb:g}")
+    return row
 
 
 def _require_database(url: Any, source: SqlSource, key: str) -> None:

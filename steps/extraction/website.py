@@ -117,7 +117,8 @@ def website_files(source: WebsiteSource, fetched: Path) -> Iterator[FoundFile]:
             yield FoundFile(url, partial(_refuse, found), licence=source.licence)
             continue
         version = f"page\0{found.media_type}\0{found.digest}"
-        yield FoundFile(url, partial(_write, url, store), found.n_bytes, version, source.licence)
+        read_as = f"page{MEDIA_SUFFIXES.get(found.media_type, '')}"
+        yield FoundFile(url, partial(_write, url, store), found.n_bytes, version, source.licence, read_as=read_as)
 
 
 def _refuse(error: UnusableError, scratch: Path) -> Path:
