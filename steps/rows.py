@@ -18,22 +18,27 @@ import pyarrow.compute as pc
 MESSAGE = pa.struct([pa.field("role", pa.string(), nullable=False), pa.field("content", pa.string(), nullable=False)])
 MESSAGES = pa.list_(MESSAGE)
 
-#: What extraction repairs in a text (`steps.extraction.repairs` says what each kind is).
-REPAIRS = ("mojibake", "nul", "control", "bom", "not_nfc", "surrogate", "line_end")
+#: From character `start` of a document's text on, what stands there came from `label`: a page, slide, cell, section.
+PLACE = pa.struct([pa.field("start", pa.int64(), nullable=False), pa.field("label", pa.string(), nullable=False)])
+#: How often each kind of repair was made; what they mean is said in `steps/extraction/repairs.py`.
+REPAIRS = pa.struct(
+    [pa.field(kind, pa.int64()) for kind in ("mojibake", "nul", "control", "bom", "not_nfc", "surrogate", "line_end")]
+)
 
 #: One extracted file. `source` is the name of the config's source, `path` is relative to it (of a Git repository with
-#: `@commit` behind it). From character `start` of the text on, what stands there came from `label`: `page 3`.
+#: `@commit` behind it).
 DOCUMENTS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # a key of READERS in steps.extraction.documents, or code
+        pa.field("format", pa.string(), nullable=False),  # markdown | html | pdf | docx | code | text | …
         pa.field("title", pa.string()),
-        pa.field("licence", pa.string()),
-        pa.field("offset_map", pa.list_(pa.struct([pa.field("start", pa.int64()), pa.field("label", pa.string())]))),
-        pa.field("repairs", pa.struct([pa.field(kind, pa.int32()) for kind in REPAIRS])),
+        pa.field("licence", pa.string()),  # SPDX, as the config or the file itself states it
+        pa.field("language", pa.string()),  # ISO 639-1
+        pa.field("offset_map", pa.list_(PLACE)),
+        pa.field("repairs", REPAIRS),
     ]
 )
 

@@ -116,7 +116,8 @@ def format_of_content(content: bytes, name: str) -> str:
         found = zip_format(content)
         if found is None:
             raise UnusableError(
-                _IN_ZIP.get(named, ExtractDrop.UNSUPPORTED_ARCHIVE), "a zip archive without a document's parts; unpack it"
+                _IN_ZIP.get(named, ExtractDrop.UNSUPPORTED_ARCHIVE),
+                "a zip archive without a document's parts; unpack it",
             )
         return found
     refuse_old_office(content)
@@ -179,7 +180,7 @@ def columns_of(found: Extracted) -> dict[str, Any]:
         "title": found.title,
         "licence": found.licence,
         "offset_map": [place._asdict() for place in found.offset_map],
-        "repairs": {kind: found.repairs.get(kind, 0) for kind in KINDS} if found.repairs else None,
+        "repairs": {kind: found.repairs.get(kind, 0) for kind in KINDS},
     }
 
 

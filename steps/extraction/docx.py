@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 from steps.extraction.archives import open_archive, refuse_entities
-from steps.extraction.html_markdown import to_markdown
 from steps.extraction.html import parse
+from steps.extraction.html_markdown import to_markdown
+from steps.extraction.markdown import first_heading, sections
 from steps.extraction.office import core_title, with_formulas
 from steps.extraction.parts import assemble
-from steps.extraction.markdown import first_heading, sections
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.text import Extracted
 
@@ -40,16 +40,17 @@ def read_docx(content: bytes) -> Extracted:
     refuse_entities(archive, ExtractDrop.BROKEN_OFFICE_FILE)
     try:
         found = mammoth.convert_to_html(
-            io.BytesIO(with_formulas(content, archive)), style_map=STYLES, convert_image=_no_image, ignore_empty_paragraphs=True
+            io.BytesIO(with_formulas(content, archive)),
+            style_map=STYLES,
+            convert_image=_no_image,
+            ignore_empty_paragraphs=True,
         )
     except UnusableError:
         raise
     except RecursionError:
         raise UnusableError(ExtractDrop.TOO_DEEP_MARKUP, "word/document.xml nests too deeply") from None
     except Exception as error:  # mammoth fails in any way on a damaged part: KeyError, ExpatError, …
-        raise UnusableError(
-            ExtractDrop.BROKEN_OFFICE_FILE, f"{type(error).__name__}: {error}"[:200]
-        ) from None
+        raise UnusableError(ExtractDrop.BROKEN_OFFICE_FILE, f"{type(error).__name__}: {error}"[:200]) from None
     root = parse(found.value)
     text = to_markdown(root) if root is not None else ""
     read = assemble([("", text)], None, ExtractDrop.NO_TEXT_IN_FILE, "a Word document without text")

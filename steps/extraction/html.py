@@ -25,7 +25,9 @@ CONTENT_SHARE = 0.3
 LINK_SHARE = 0.5
 #: Shorter texts are found in any page by chance.
 MIN_EVIDENCE_CHARACTERS = 12
-_CHARSET = re.compile(rb"<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
+_CHARSET = re.compile(
+    rb"<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
+)
 _ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar", "dialog"))
 _BOILERPLATE_TAGS = frozenset(("nav", "footer", "aside", "form", "menu"))
 _BOILERPLATE = re.compile(
@@ -34,7 +36,23 @@ _BOILERPLATE = re.compile(
     r"headerlink|editsection|edit-link|skip|popup|modal|toolbar|noprint|metadata|catlinks|login|signup)(?=$|[\s_-])",
     re.IGNORECASE,
 )
-_TEXT_BLOCKS = ("p", "li", "td", "th", "pre", "dd", "dt", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "figcaption")
+_TEXT_BLOCKS = (
+    "p",
+    "li",
+    "td",
+    "th",
+    "pre",
+    "dd",
+    "dt",
+    "blockquote",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "figcaption",
+)
 _NO_CONTENT = re.compile(r"[\W_]+")
 
 
@@ -98,7 +116,9 @@ def _decoded(content: bytes) -> tuple[str, Repairs]:
 def _main_content(root: Any) -> str:
     body = root.find("body")
     body = root if body is None else body
-    boilerplate = [element for element in body.iter() if isinstance(element.tag, str) and _looks_like_boilerplate(element)]
+    boilerplate = [
+        element for element in body.iter() if isinstance(element.tag, str) and _looks_like_boilerplate(element)
+    ]
     if not boilerplate:
         return to_markdown(body)
     evidence = _evidence(root)
@@ -181,6 +201,8 @@ def _is_navigation(element: Any, size: int) -> bool:
     if element.tag not in ("div", "ul", "ol", "section", "table", "header", "dl") or not size:
         return False
     if next(element.iterancestors("td", "th"), None) is not None:  # a list of links is what some cells of data hold
+        return False
+    if element.tag == "table" and next(element.iter("th"), None) is not None:
         return False
     links = sum(len(_squeezed("".join(link.itertext()))) for link in element.iter("a"))
     return links > LINK_SHARE * size and len(list(element.iter("a"))) > 2

@@ -1,4 +1,4 @@
-"""HTML elements to Markdown: headings, lists, tables, code and quotes keep their form, links and pictures their words."""
+"""HTML elements to Markdown: headings, lists, tables, code and quotes keep their form, links their words."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ BLOCKS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _MARKS = {"strong": "**", "b": "**", "em": "*", "i": "*", "cite": "*", "del": "~~", "s": "~~", "strike": "~~"}
+_TERMS = ("dt", "dd")
 _CODE = frozenset(("code", "kbd", "samp", "tt"))
 #: Classes that name the language of a code block: Sphinx, Prism, highlight.js, GitHub, SyntaxHighlighter.
 _LANGUAGE = re.compile(r"(?:^|\s)(?:language-|lang-|highlight-source-|highlight-|brush:\s*)([A-Za-z][\w+#-]*)")
@@ -55,7 +56,8 @@ def pieces_of(element: Any, depth: int = 0) -> list[Piece]:
     pieces: list[Piece] = []
     run = [element.text or ""]
     for child in element:
-        if isinstance(child.tag, str) and not is_hidden(child):
+        # `<dd>` without an end holds the next one, which the list renders itself
+        if isinstance(child.tag, str) and not is_hidden(child) and not (child.tag in _TERMS and element.tag in _TERMS):
             if _is_block(child):
                 pieces += _paragraph(run)
                 run = []
@@ -168,7 +170,7 @@ def _list(element: Any, depth: int) -> list[Piece]:
 
 def _definitions(element: Any, depth: int) -> list[Piece]:
     items: list[tuple[str, list[Piece]]] = []
-    for child in element.iter("dt", "dd"):
+    for child in element.iter(*_TERMS):
         if next(child.iterancestors("dl")) is not element:
             continue
         pieces = pieces_of(child, depth + 1)

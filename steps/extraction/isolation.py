@@ -16,25 +16,27 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from steps.extraction.reader_child import LENGTH_BYTES
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.text import Extracted, Place
 from steps.settings import Settings
 
 #: The function that a child calls with (file, max_file_mb, name).
 READER = "steps.extraction.documents:read_file"
-#: Bytes of a length before each message.
-LENGTH_BYTES = 8
 #: Files handed out or answered ahead of the one that is due: one slow file does not stop the others.
 MAX_AHEAD = 64
 #: Bytes of an answer per character of text: JSON in ASCII writes some as 12.
 BYTES_PER_CHARACTER = 12
 #: A child is renewed after this many files, so that what libraries leak stays small.
 FILES_PER_CHILD = 2_000
+#: Seconds in which a child must have started: half a second on an idle core, a minute on a crowded machine.
+START_TIMEOUT_S = 120.0
 _CHUNK_BYTES = 1 << 18
 
 
@@ -146,20 +148,19 @@ class _Child:
 
     def __init__(self, limits: ReadLimits, reader: str) -> None:
         self._limits = limits
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 (our own module, with no shell)
             [sys.executable, "-m", "steps.extraction.reader_child", reader, limits.model_dump_json()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
         )
-        assert_pipes = (self._process.stdin, self._process.stdout)
-        self._input: Any
-        self.output: Any
-        self._input, self.output = assert_pipes
+        pipes: tuple[Any, Any] = (self._process.stdin, self._process.stdout)
+        self._input, self.output = pipes
         os.set_blocking(self.output.fileno(), False)
         self._buffer = bytearray()
         self._n_files = 0
+        self._is_ready = False
         self.number = -1
         self.deadline = 0.0
         self.is_free = True
@@ -167,14 +168,13 @@ class _Child:
 
     def start(self, number: int, request: FileRequest) -> None:
         self.number, self.is_free = number, False
-        self.deadline = time.monotonic() + self._limits.timeout_s
+        # The first file's time runs from when the child has started.
+        self.deadline = time.monotonic() + (self._limits.timeout_s if self._is_ready else START_TIMEOUT_S)
         self._n_files += 1
         message = json.dumps({"file": os.fspath(request.file), "name": request.name}).encode()
-        try:
+        with suppress(BrokenPipeError):  # it died; receiving says how
             self._input.write(len(message).to_bytes(LENGTH_BYTES, "little") + message)
             self._input.flush()
-        except BrokenPipeError:
-            pass  # it died; receiving says how
 
     def receive(self) -> Outcome | None:
         """Take what the child has sent; return what came of its file, None while the answer is incomplete."""
@@ -187,9 +187,13 @@ class _Child:
             if not chunk:
                 return self._death()
             self._buffer += chunk
-            length = int.from_bytes(self._buffer[:LENGTH_BYTES], "little")
+            if not self._is_ready and len(self._buffer) >= LENGTH_BYTES:
+                self._is_ready = True
+                del self._buffer[:LENGTH_BYTES]
+                self.deadline = time.monotonic() + self._limits.timeout_s
             if len(self._buffer) < LENGTH_BYTES:
                 continue
+            length = int.from_bytes(self._buffer[:LENGTH_BYTES], "little")
             if length > limit:
                 self.kill()
                 return UnusableError(ExtractDrop.TOO_LARGE_TEXT, f"more than max_text_mb={self._limits.max_text_mb:g}")
@@ -209,10 +213,8 @@ class _Child:
     def close(self) -> None:
         """End the child by closing its input; a dead one is only collected."""
         for pipe in (self._input, self.output):
-            try:
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
         self._process.wait()
 
     def _outcome(self, answer: dict[str, Any]) -> Outcome:

@@ -8,10 +8,23 @@ from pathlib import Path
 
 #: Characters from the beginning in which a file's header stands.
 HEADER_CHARACTERS = 4_000
-_SPDX_TAG = re.compile(r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() \t-]+?)[ \t]*(?:\*/|-->|[\"'`;]|$)", re.MULTILINE)
+#: Characters of a licence's title.
+TITLE_CHARACTERS = 150
+_SPDX_TAG = re.compile(
+    r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() \t-]+?)[ \t]*(?:\*/|-->|[\"'`;]|$)", re.MULTILINE
+)
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 #: Names of licence files, in the order in which they are asked.
-LICENCE_FILES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENCE.txt", "LICENSE.md", "LICENCE.md", "COPYING", "COPYING.txt")
+LICENCE_FILES = (
+    "LICENSE",
+    "LICENCE",
+    "LICENSE.txt",
+    "LICENCE.txt",
+    "LICENSE.md",
+    "LICENCE.md",
+    "COPYING",
+    "COPYING.txt",
+)
 #: Identifiers by their lower-case spelling, with the names that people write in front matter.
 _KNOWN: Mapping[str, str] = {
     **{
@@ -32,7 +45,7 @@ _KNOWN: Mapping[str, str] = {
     "cc by 4.0": "CC-BY-4.0",
     "cc by-sa 4.0": "CC-BY-SA-4.0",
 }
-#: Sentences of licence texts that no other licence has, in the order in which they are looked for: each must be found.
+#: Sentences of licence texts that no other licence has: each must be found.
 _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("AGPL-3.0-only", ("gnu affero general public license", "version 3")),
     ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
@@ -54,7 +67,7 @@ _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ISC", ("permission to use, copy, modify, and/or distribute this software for any purpose", "provided that the")),
     (
         "BSD-3-Clause",
-        ("redistribution and use in source and binary forms", "neither the name of", "endorse or promote"),
+        ("redistribution and use in source and binary forms", "endorse or promote"),
     ),
     ("BSD-2-Clause", ("redistribution and use in source and binary forms", "redistributions in binary form must")),
 )
@@ -98,15 +111,17 @@ def licence_of_text(text: str) -> str | None:
 
     >>> licence_of_text("Permission is hereby granted, free of charge, to any person")
     """
-    words = re.sub(r"\W*\n\W*", " ", text.lower())
-    words = " ".join(words.split())
-    found = [name for name, phrases in _PHRASES if all(phrase in words for phrase in phrases)]
-    if found[-2:] == ["BSD-3-Clause", "BSD-2-Clause"]:
-        found = found[:-1]
-    families = {name.rsplit("-", 1)[0] for name in found}
-    # Each GNU and Creative Commons text names its siblings; the first of the list is then the one it is.
-    of_one_family = all(name.startswith(("AGPL", "LGPL", "GPL")) for name in found) or len(families) == 1
-    return found[0] if found and of_one_family else None
+    words = " ".join(re.sub(r"\W*\n\W*", " ", text.lower()).split())
+    head = words[:TITLE_CHARACTERS]
+    found = [
+        name
+        for name, phrases in _PHRASES
+        # GNU licences name each other, so only the title counts.
+        if all(phrase in (head if "GPL" in name else words) for phrase in phrases)
+    ]
+    if found[-2:] == ["BSD-3-Clause", "BSD-2-Clause"]:  # the longer text holds the shorter one
+        found.pop()
+    return found[0] if len(found) == 1 else None
 
 
 def licence_near(file: Path, root: Path) -> str | None:

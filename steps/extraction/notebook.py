@@ -27,7 +27,8 @@ def read_notebook(content: bytes) -> Extracted:
     if not content.strip():
         raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(content)} bytes")
     notebook = _parsed(content)
-    metadata = notebook.get("metadata") if isinstance(notebook.get("metadata"), Mapping) else {}
+    found = notebook.get("metadata")
+    metadata: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     language = _language(metadata)
     parts = []
     for number, cell in enumerate(_cells(notebook), start=1):
@@ -85,7 +86,9 @@ def _cell(cell: Mapping[str, Any], language: str) -> str:
         return _PICTURE.sub("", source)
     magic = re.match(r"%%(bash|sh|html|javascript|js|latex|sql|R|ruby|perl)\b", source)
     blocks = [fenced(source, magic[1].lower() if magic else language)]
-    outputs = [text for output in cell.get("outputs") or [] if isinstance(output, Mapping) and (text := _output(output))]
+    outputs = [
+        text for output in cell.get("outputs") or [] if isinstance(output, Mapping) and (text := _output(output))
+    ]
     if outputs:
         blocks.append("\n\n".join(outputs))
     return "\n\n".join(blocks)

@@ -17,16 +17,25 @@ MAX_DEPTH = 60
 _OPERATORS = {
     "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "∬": r"\iint", "∮": r"\oint", "⋃": r"\bigcup", "⋂": r"\bigcap",
 }  # fmt: skip
-_ACCENTS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0305": r"\bar", "\u20d7": r"\vec", "\u0307": r"\dot"}
-_FUNCTIONS = frozenset("sin cos tan cot sec csc log ln exp lim max min sup inf det arcsin arccos arctan sinh cosh tanh".split())
+_ACCENTS = {
+    "\u0302": r"\hat",
+    "\u0303": r"\tilde",
+    "\u0304": r"\bar",
+    "\u0305": r"\bar",
+    "\u20d7": r"\vec",
+    "\u0307": r"\dot",
+}
+_FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc log ln exp lim max min sup inf det arcsin arccos arctan sinh cosh tanh".split()
+)
 #: Word's marks for "function of" and "times", which are never drawn.
 _INVISIBLE = "\u2061\u2062\u2063\u2064"
 _SYMBOLS = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\epsilon", "θ": r"\theta", "λ": r"\lambda",
     "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\phi", "χ": r"\chi", "ω": r"\omega",
     "Δ": r"\Delta", "Σ": r"\Sigma", "Ω": r"\Omega", "∞": r"\infty", "±": r"\pm", "×": r"\times", "÷": r"\div",
-    "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "→": r"\to", "∂": r"\partial", "∈": r"\in", "⋅": r"\cdot", "∘": r"\circ",
-    "−": "-", **_OPERATORS,
+    "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "→": r"\to", "∂": r"\partial", "∈": r"\in",
+    "⋅": r"\cdot", "∘": r"\circ", "−": "-", **_OPERATORS,
 }  # fmt: skip
 
 
@@ -117,16 +126,21 @@ def tex(element: Any, depth: int = 0) -> str:
         return f"{chr(92)}{function} {part('e')}" if function in _FUNCTIONS else f"{function} {part('e')}"
     if name == "acc":
         return rf"{_ACCENTS.get(_value(element, 'accPr', 'chr', chr(0x302)), chr(92) + 'hat')}{{{part('e')}}}"
+    if name in ("d", "m"):
+        return _group(element, name, depth)
+    return "".join(tex(child, depth + 1) for child in element if not str(child.tag).endswith("Pr"))
+
+
+def _group(element: Any, name: str, depth: int) -> str:
+    """Write what stands between delimiters, or a matrix."""
     if name == "d":
         begin, end = _value(element, "dPr", "begChr", "("), _value(element, "dPr", "endChr", ")")
         return begin + ", ".join(tex(inner, depth + 1) for inner in element.iterchildren(f"{_MATHS}e")) + end
-    if name == "m":
-        rows = (
-            " & ".join(tex(cell, depth + 1).strip() for cell in row.iterchildren(f"{_MATHS}e"))
-            for row in element.iterchildren(f"{_MATHS}mr")
-        )
-        return r"\begin{matrix} " + r" \\ ".join(rows) + r" \end{matrix}"
-    return "".join(tex(child, depth + 1) for child in element if not str(child.tag).endswith("Pr"))
+    rows = (
+        " & ".join(tex(cell, depth + 1).strip() for cell in row.iterchildren(f"{_MATHS}e"))
+        for row in element.iterchildren(f"{_MATHS}mr")
+    )
+    return r"\begin{matrix} " + r" \\ ".join(rows) + r" \end{matrix}"
 
 
 def _value(element: Any, properties: str, name: str, default: str) -> str:
@@ -140,4 +154,6 @@ def _symbol(character: str) -> str:
         import unicodedata
 
         plain = unicodedata.normalize("NFKC", character)
-    return f"{_SYMBOLS[plain]} " if plain in _SYMBOLS and _SYMBOLS[plain].startswith("\\") else _SYMBOLS.get(plain, plain)
+    return (
+        f"{_SYMBOLS[plain]} " if plain in _SYMBOLS and _SYMBOLS[plain].startswith("\\") else _SYMBOLS.get(plain, plain)
+    )

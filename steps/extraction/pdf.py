@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from steps.extraction.parts import assemble
 from steps.extraction.pdf_layout import Block, blocks_of
-from steps.extraction.pdf_text import page_texts
 from steps.extraction.pdf_tables import TableFinder, with_tables
+from steps.extraction.pdf_text import page_texts
 from steps.extraction.pdf_words import segments_of
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.repairs import mend
@@ -37,7 +37,10 @@ def read_pdf(content: bytes) -> Extracted:
     texts = page_texts([page.blocks for page in pages])
     parts = [(f"page {number}", text) for number, text in enumerate(texts, start=1)]
     if n_pictures:
-        empty, found = ExtractDrop.SCANNED_PDF, f"{n_pictures} of {len(pages)} pages are pictures without text; run OCR first"
+        empty, found = (
+            ExtractDrop.SCANNED_PDF,
+            f"{n_pictures} of {len(pages)} pages are pictures without text; run OCR first",
+        )
     else:
         empty, found = ExtractDrop.NO_TEXT_IN_PDF, f"{len(pages)} pages without text or pictures"
     read = assemble(parts, title, empty, found)

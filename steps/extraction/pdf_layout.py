@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -170,13 +171,16 @@ def _paragraphs(lines: list[Line]) -> list[Block]:
     """Cut lines where the gap is wider than the usual one, or the font changes its size."""
     if not lines:
         return []
-    gaps = [below.middle - above.middle for above, below in zip(lines, lines[1:], strict=False)]
+    gaps = [below.middle - above.middle for above, below in pairwise(lines)]
     sizes = [max(1.0, line.size) for line in lines]
     usual = median(gaps) if gaps else 0.0
     blocks = []
     start = 0
     for number, gap in enumerate(gaps, start=1):
-        is_apart = gap > PARAGRAPH_GAP * min(line.height for line in lines[number - 1 : number + 1]) and gap > WIDER_THAN_USUAL * usual
+        is_apart = (
+            gap > PARAGRAPH_GAP * min(line.height for line in lines[number - 1 : number + 1])
+            and gap > WIDER_THAN_USUAL * usual
+        )
         ratio = sizes[number] / sizes[number - 1]
         if is_apart or not 0.87 < ratio < 1.15 or gap < 0:
             blocks.append(Block("text", tuple(lines[start:number])))

@@ -72,7 +72,11 @@ def with_tables(segments: list[Segment], tables: list[Ruled]) -> list[Segment]:
 
 def _is_inside(segment: Segment, table: Ruled) -> bool:
     middle = (segment.x0 + segment.x1) / 2
-    return not segment.table and table.x0 - 2 <= middle <= table.x1 + 2 and table.top - 2 <= segment.middle <= table.bottom + 2
+    return (
+        not segment.table
+        and table.x0 - 2 <= middle <= table.x1 + 2
+        and table.top - 2 <= segment.middle <= table.bottom + 2
+    )
 
 
 def _ruled(table: Any) -> Ruled | None:
@@ -85,7 +89,8 @@ def _ruled(table: Any) -> Ruled | None:
         return None
     if len(used) < 2 or filled < MIN_FILLED_SHARE * len(rows) * len(used):
         return None
-    return Ruled(*table.bbox, markdown_table([[row[column] for column in used] for row in rows]))
+    x0, top, x1, bottom = table.bbox
+    return Ruled(x0, top, x1, bottom, markdown_table([[row[column] for column in used] for row in rows]))
 
 
 def _is_frame(rows: list[list[str]]) -> bool:

@@ -22,6 +22,8 @@ MARGIN = 0.5
 INDENT = 0.8
 #: A line at the top or bottom that this share of the pages repeats is a running head; fewer pages have none.
 RUNNING_SHARE = 0.6
+#: On a page of so many lines, heads and feet may have two.
+MIN_FULL_LINES = 8
 MIN_RUNNING_PAGES = 3
 _STARTS_A_BLOCK = re.compile(r"\s*([-*+•‣◦▪●∙·\uf0b7\uf0a7–—]\s|\(?(?:\d{1,3}|[a-z])[.)]\s)")
 _BULLET = re.compile(r"\s*[•‣◦▪●∙·\uf0b7\uf0a7–]\s*")
@@ -100,7 +102,12 @@ def _may_be_heading(block: Block) -> bool:
     is_short = len(block.lines) <= MAX_HEADING_LINES and 2 < len(text) <= MAX_HEADING_CHARACTERS
     n_letters = sum(character.isalpha() for character in text)
     is_sentence = text.rstrip().endswith((".", ",", ";")) and not _NUMBERED.match(text)
-    return is_short and n_letters > 0.4 * len(text) and not is_sentence and all(len(line.segments) == 1 for line in block.lines)
+    return (
+        is_short
+        and n_letters > 0.4 * len(text)
+        and not is_sentence
+        and all(len(line.segments) == 1 for line in block.lines)
+    )
 
 
 def _running_lines(pages: Sequence[Sequence[Block]]) -> set[str]:
@@ -111,7 +118,8 @@ def _running_lines(pages: Sequence[Sequence[Block]]) -> set[str]:
     for page in pages:
         lines = [line for block in page for line in block.lines if block.kind == "text"]
         lines.sort(key=lambda line: line.middle)
-        counts.update({_without_digits(line.text) for line in (*lines[:2], *lines[-2:])})
+        n = 2 if len(lines) >= MIN_FULL_LINES else 1
+        counts.update({_without_digits(line.text) for line in (*lines[:n], *lines[-n:])})
     return {text for text, n in counts.items() if n >= max(MIN_RUNNING_PAGES, RUNNING_SHARE * len(pages))}
 
 

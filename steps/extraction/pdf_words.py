@@ -82,7 +82,11 @@ def segments_of(page: Any) -> list[Segment]:
     for word in words:
         last = segments[-1] if segments else None
         if last is not None and _continues(last, word):
-            last.x1, last.top, last.bottom = max(last.x1, word.x1), min(last.top, word.top), max(last.bottom, word.bottom)
+            last.x1, last.top, last.bottom = (
+                max(last.x1, word.x1),
+                min(last.top, word.top),
+                max(last.bottom, word.bottom),
+            )
             last.words.append(word.text)
             last.spans.append((word.x0, word.x1))
             last.size = max(last.size, word.size)
@@ -109,7 +113,11 @@ def _merged(segments: list[Segment]) -> list[Segment]:
         for last in reversed(merged[-6:]):
             word = _Word(segment.x0, segment.x1, segment.top, segment.bottom, "", segment.size, segment.is_bold)
             if _continues(last, word) and 0.6 < segment.height / max(last.height, 0.1) < 1.7:
-                last.x1, last.top, last.bottom = segment.x1, min(last.top, segment.top), max(last.bottom, segment.bottom)
+                last.x1, last.top, last.bottom = (
+                    segment.x1,
+                    min(last.top, segment.top),
+                    max(last.bottom, segment.bottom),
+                )
                 last.words += segment.words
                 last.spans += segment.spans
                 last.size = max(last.size, segment.size)

@@ -29,14 +29,14 @@ def read_pptx(content: bytes) -> Extracted:
     try:
         slides = list(Presentation(io.BytesIO(content)).slides)
         parts = [(f"slide {number}", "\n\n".join(_blocks(slide))) for number, slide in enumerate(slides, start=1)]
-        titles = [title for slide in slides if (title := _title(slide))]
+        titles = [words for slide in slides if (words := _title(slide))]
     except UnusableError:
         raise
     except Exception as error:  # python-pptx fails in any way on a damaged part: KeyError, XMLSyntaxError, …
         raise UnusableError(ExtractDrop.BROKEN_OFFICE_FILE, f"{type(error).__name__}: {error}"[:200]) from None
-    title = core_title(archive)
-    is_default = title is None or title.casefold() in ("powerpoint presentation", "presentation title")
-    title = (titles[0] if titles else None) if is_default else title
+    own = core_title(archive)
+    is_default = own is None or own.casefold() in ("powerpoint presentation", "presentation title")
+    title = (titles[0] if titles else None) if is_default else own
     return assemble(parts, title, ExtractDrop.NO_TEXT_IN_FILE, f"{len(parts)} slides without text")
 
 
@@ -82,7 +82,8 @@ def _is_furniture(shape: Any) -> bool:
 def _text(shape: Any) -> str:
     """Write the paragraphs of a shape: those of a body placeholder, and indented ones, are bullets."""
     paragraphs = [
-        (paragraph.level, " ".join(paragraph.text.replace("\v", " ").split())) for paragraph in shape.text_frame.paragraphs
+        (paragraph.level, " ".join(paragraph.text.replace("\v", " ").split()))
+        for paragraph in shape.text_frame.paragraphs
     ]
     paragraphs = [(level, text) for level, text in paragraphs if text]
     is_body = shape.is_placeholder and str(shape.placeholder_format.type).split(" ")[0] in ("BODY", "OBJECT")

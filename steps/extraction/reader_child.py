@@ -15,40 +15,43 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from steps.extraction.isolation import LENGTH_BYTES, ReadLimits
 from steps.extraction.reasons import ExtractDrop, UnusableError
 
+#: Bytes of a length before each message; a child that has started sends a length of 0.
+LENGTH_BYTES = 8
 _PR_SET_PDEATHSIG = 1
 
 
 def main(reader_name: str, limits_json: str) -> None:
-    """Answer requests from standard input until it ends."""
-    limits = ReadLimits.model_validate_json(limits_json)
+    """Answer requests from standard input until it ends; the limits are those of `isolation.ReadLimits`."""
+    limits = json.loads(limits_json)
     answers = _own_output()
     _die_with_parent()
     module, _, function = reader_name.partition(":")
     reader = getattr(importlib.import_module(module), function)
-    _bound_memory(limits.memory_mib)
+    _bound_memory(limits["memory_mib"])
+    answers.write(bytes(LENGTH_BYTES))
+    answers.flush()
     requests = sys.stdin.buffer
     while length := requests.read(LENGTH_BYTES):
         request = json.loads(requests.read(int.from_bytes(length, "little")))
         _send(answers, _answer(reader, request, limits))
 
 
-def _answer(reader: Any, request: dict[str, Any], limits: ReadLimits) -> dict[str, Any]:
+def _answer(reader: Any, request: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     try:
-        format_name, found = reader(Path(request["file"]), limits.max_file_mb, request["name"])
+        format_name, found = reader(Path(request["file"]), limits["max_file_mb"], request["name"])
     except UnusableError as error:
         return {"reason": error.reason.value, "detail": error.detail}
     except MemoryError:
         gc.collect()
-        return {"reason": ExtractDrop.READER_OUT_OF_MEMORY.value, "detail": f"memory_mib={limits.memory_mib}"}
+        return {"reason": ExtractDrop.READER_OUT_OF_MEMORY.value, "detail": f"memory_mib={limits['memory_mib']}"}
     except RecursionError:
         return {"reason": ExtractDrop.TOO_DEEP_MARKUP.value, "detail": "nested deeper than Python's recursion limit"}
     except Exception as error:  # a reader's own mistake must not cost the run; the ledger shows it
         return {"reason": ExtractDrop.READER_CRASHED.value, "detail": f"{type(error).__name__}: {error}"[:300]}
-    if len(found.text) > limits.max_text_mb * 1e6:
-        detail = f"{len(found.text) / 1e6:.1f} million characters, max_text_mb={limits.max_text_mb:g}"
+    if len(found.text) > limits["max_text_mb"] * 1e6:
+        detail = f"{len(found.text) / 1e6:.1f} million characters, max_text_mb={limits['max_text_mb']:g}"
         return {"reason": ExtractDrop.TOO_LARGE_TEXT.value, "detail": detail}
     return {**found._asdict(), "format": format_name, "repairs": dict(found.repairs)}
 

@@ -1,13 +1,10 @@
-"""Text is repaired as little as possible, and every repair is counted: what was mended is part of a document's story."""
+"""Text is repaired as little as possible, and every repair is counted."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 #: What is counted, in the order of the column `repairs`: lines of mojibake mended, NULs, other control characters and
 #: byte order marks removed, characters that composing (NFC) changed, halves of UTF-16 pairs replaced, line ends written
@@ -67,28 +64,6 @@ def added(several: Iterable[Repairs]) -> dict[str, int]:
     for repairs in several:
         for kind, n in repairs.items():
             total[kind] = total.get(kind, 0) + n
-    return total
-
-
-def repairs_of(documents: pa.Table) -> dict[str, int]:
-    """Return how often each repair was made in all documents (schema `DOCUMENTS`), and in how many documents any was.
-
-    The key `documents` counts documents; kinds that never occurred are left out.
-    """
-    if "repairs" not in documents.column_names:
-        return {}
-    column = documents["repairs"].combine_chunks()
-    values = {kind: pc.fill_null(pc.struct_field(column, kind), 0) for kind in KINDS}
-    any_repair = pc.greater(_sum_rows(list(values.values())), 0) if len(column) else pa.array([], pa.bool_())
-    totals = {kind: int(pc.sum(counts).as_py() or 0) for kind, counts in values.items()}
-    found = {kind: n for kind, n in totals.items() if n}
-    return {"documents": int(pc.sum(any_repair).as_py() or 0), **found} if found else {}
-
-
-def _sum_rows(columns: list[pa.Array]) -> pa.Array:
-    total = columns[0]
-    for column in columns[1:]:
-        total = pc.add(total, column)
     return total
 
 

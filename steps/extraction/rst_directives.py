@@ -1,4 +1,4 @@
-"""Directives and roles that docutils does not know: Sphinx's and any project's own, so that no text of theirs is lost."""
+"""Directives and roles that docutils does not know, Sphinx's and others: their text must not be lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _CODE_ROLES = frozenset(
 )
 #: Directives whose content is code; the argument is its language.
 _CODE = {
-    "code-block": "", "sourcecode": "", "code-cell": "python", "testcode": "python", "testoutput": "text", "doctest": "pycon",
-    "ipython": "python", "prompt": "bash", "parsed-literal": "", "highlight-code": "", "jupyter-execute": "python",
+    "code-block": "", "sourcecode": "", "code-cell": "python", "testcode": "python", "testoutput": "text",
+    "doctest": "pycon", "ipython": "python", "prompt": "bash", "parsed-literal": "", "jupyter-execute": "python",
     "productionlist": "", "graphviz": "", "mermaid": "", "uml": "", "digraph": "", "plot": "python", "cmake": "cmake",
 }  # fmt: skip
 #: Directives without text of their own: lists of links, and what is generated from other files.

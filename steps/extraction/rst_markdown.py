@@ -74,7 +74,7 @@ def _code(node: Any, level: int) -> list[Piece]:
 
 def _list(node: Any, level: int) -> list[Piece]:
     start = int(node.get("start", 1))
-    items = []
+    items: list[str] = []
     for item in node.children:
         pieces = render(item, level)
         if pieces:
@@ -85,7 +85,7 @@ def _list(node: Any, level: int) -> list[Piece]:
 
 def _terms(node: Any, level: int) -> list[Piece]:
     """Render definition, field and option lists alike: the term, and below it what is said of it."""
-    items = []
+    items: list[str] = []
     for item in node.children:
         body = [child for child in item.children if child.tagname in ("definition", "field_body", "description")]
         heads = [child for child in item.children if child not in body]

@@ -15,9 +15,9 @@ LANGUAGES: Mapping[str, str] = {
     f".{suffix}": language
     for language, suffixes in {
         "python": "py pyi pyx", "javascript": "js mjs cjs jsx", "typescript": "ts tsx mts cts", "java": "java",
-        "c": "c h", "cpp": "cc cpp cxx hpp hh hxx", "csharp": "cs", "go": "go", "rust": "rs", "ruby": "rb", "php": "php",
-        "swift": "swift", "kotlin": "kt kts", "scala": "scala sc", "r": "r", "julia": "jl", "bash": "sh bash zsh",
-        "powershell": "ps1 psm1", "sql": "sql", "perl": "pl pm", "lua": "lua", "haskell": "hs", "ocaml": "ml mli",
+        "c": "c h", "cpp": "cc cpp cxx hpp hh hxx", "csharp": "cs", "go": "go", "rust": "rs", "ruby": "rb",
+        "php": "php", "swift": "swift", "kotlin": "kt kts", "scala": "scala sc", "r": "r", "julia": "jl", 
+        "bash": "sh bash zsh", "powershell": "ps1 psm1", "sql": "sql", "perl": "pl pm", "lua": "lua", "haskell": "hs", "ocaml": "ml mli",
         "elixir": "ex exs", "erlang": "erl", "clojure": "clj cljs", "dart": "dart", "objectivec": "m mm",
         "fortran": "f90 f95 f03", "css": "css scss less", "vue": "vue", "svelte": "svelte", "json": "json json5",
         "yaml": "yaml yml", "toml": "toml", "ini": "ini cfg conf", "xml": "xml xsd xsl", "protobuf": "proto",
@@ -28,7 +28,12 @@ LANGUAGES: Mapping[str, str] = {
     for suffix in suffixes.split()
 }  # fmt: skip
 #: Fence language of files without a suffix.
-NAMES: Mapping[str, str] = {"dockerfile": "dockerfile", "makefile": "makefile", "jenkinsfile": "groovy", "rakefile": "ruby"}
+NAMES: Mapping[str, str] = {
+    "dockerfile": "dockerfile",
+    "makefile": "makefile",
+    "jenkinsfile": "groovy",
+    "rakefile": "ruby",
+}
 _DOCSTRING = re.compile(r"\s*(?:#[^\n]*\n\s*)*[rRuU]?(\"\"\"|''')(.*?)\1", re.DOTALL)
 _BLOCK_COMMENT = re.compile(r"\s*/\*+(.*?)\*/", re.DOTALL)
 #: First lines that speak of rights, or of the editor, and are no title.

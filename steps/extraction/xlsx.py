@@ -72,7 +72,8 @@ def _rows(sheet: Any) -> Iterator[list[str]]:
         values = [_value(value) for value in row[:MAX_COLUMNS]]
         if len(row) > MAX_COLUMNS and any(value is not None for value in row[MAX_COLUMNS:]):
             raise UnusableError(
-                ExtractDrop.TOO_LARGE_TEXT, f"sheet {sheet.title}: more than {MAX_COLUMNS} columns; read it as a dataset"
+                ExtractDrop.TOO_LARGE_TEXT,
+                f"sheet {sheet.title}: more than {MAX_COLUMNS} columns; read it as a dataset",
             )
         if any(values):
             n_rows += 1

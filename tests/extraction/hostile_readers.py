@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from steps.extraction.reasons import ExtractDrop, UnusableError
@@ -12,29 +13,37 @@ from steps.extraction.text import Extracted, Place
 
 def read(file: Path, max_file_mb: float, name: str | None) -> tuple[str, Extracted]:
     order = file.read_text()
-    if order == "sleep":
-        time.sleep(60)
-    elif order == "memory":
-        _ = [bytearray(1 << 24) for _ in range(100_000)]
-    elif order == "exit":
-        os._exit(3)
-    elif order == "segfault":
-        ctypes.string_at(0)
-    elif order == "killed":
-        os.kill(os.getpid(), 9)
-    elif order == "print":
-        os.write(1, b"noise")
-        sys.stdout.write("noise")
-    elif order == "long":
+    if order == "long":
         return "text", Extracted("x" * 3_000_000, None)
-    elif order == "deep":
-        return read_deep(0)
-    elif order == "mistake":
-        raise KeyError("a mistake of the reader")
-    elif order == "unusable":
-        raise UnusableError(ExtractDrop.EMPTY_FILE, "as it was ordered")
+    ORDERS.get(order, lambda: None)()
     return "text", Extracted(f"{order} é", name, (Place(0, "page 1"),), "MIT", {"nul": os.getpid()})
 
 
-def read_deep(depth: int) -> tuple[str, Extracted]:
-    return read_deep(depth + 1)
+def deep() -> None:
+    deep()
+
+
+def mistake() -> None:
+    raise KeyError("a mistake of the reader")
+
+
+def unusable() -> None:
+    raise UnusableError(ExtractDrop.EMPTY_FILE, "as it was ordered")
+
+
+def noise() -> None:
+    os.write(1, b"noise")
+    sys.stdout.write("noise")
+
+
+ORDERS: dict[str, Callable[[], object]] = {
+    "sleep": lambda: time.sleep(60),
+    "memory": lambda: [bytearray(1 << 24) for _ in range(100_000)],
+    "exit": lambda: os._exit(3),
+    "segfault": lambda: ctypes.string_at(0),
+    "killed": lambda: os.kill(os.getpid(), 9),
+    "print": noise,
+    "deep": deep,
+    "mistake": mistake,
+    "unusable": unusable,
+}
