@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from steps.extraction.document_columns import with_languages
 from steps.extraction.reasons import UnusableError
 from steps.extraction.text import repair
 from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
@@ -26,10 +28,15 @@ class Extraction(NamedTuple):
 
 
 class Batches:
-    """A table that grows by rows and by tables, in the order in which they come."""
+    """A table that grows by rows and by tables, in the order in which they come.
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+    Args:
+        schema: Its schema.
+        finish: What is done to rows that were added one by one, a batch at a time.
+    """
+
+    def __init__(self, schema: pa.Schema, finish: Callable[[pa.Table], pa.Table] = lambda rows: rows) -> None:
+        self._schema, self._finish = schema, finish
         self._waiting: list[dict[str, Any]] = []
         self._tables: list[pa.Table] = []
 
@@ -51,7 +58,7 @@ class Batches:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._tables.append(table(self._waiting, self._schema))
+            self._tables.append(self._finish(table(self._waiting, self._schema)))
             self._waiting = []
 
 
@@ -59,7 +66,7 @@ class Books:
     """Documents, examples and preferences that were made, and what was dropped."""
 
     def __init__(self) -> None:
-        self.documents = Batches(DOCUMENTS)
+        self.documents = Batches(DOCUMENTS, with_languages)
         self.examples = Batches(EXAMPLES)
         self.preferences = Batches(PREFERENCES)
         self._drops = Drops(STAGE)

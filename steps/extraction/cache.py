@@ -19,8 +19,13 @@ from steps.errors import InputError
 from steps.extraction.documents import format_of
 from steps.extraction.isolation import Outcome
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.text import Extracted
+from steps.extraction.text import Extracted, Place
 
+#: Distributions that the readers import, whose next version may read a file differently.
+READER_LIBRARIES = (
+    *("charset-normalizer", "docutils", "ftfy", "lxml", "mammoth", "nbformat", "numpy", "openpyxl", "pypdf"),
+    *("pdfplumber", "pypdfium2", "python-pptx", "pyyaml", "trafilatura"),
+)
 #: Reasons that may be gone the next time, or that a setting decides; a file that fails for one of them is read again.
 TRANSIENT = frozenset(
     {
@@ -166,7 +171,7 @@ def _packed(result: Outcome) -> bytes:
     if isinstance(result, UnusableError):
         value: dict[str, Any] = {"reason": result.reason.value, "detail": result.detail}
     else:
-        value = {"format": result[0], "extracted": _fields().dump_python(result[1], mode="json")}
+        value = {"format": result[0], **result[1]._asdict(), "repairs": dict(result[1].repairs)}
     return zlib.compress(json.dumps(value).encode(), 1)
 
 
@@ -175,45 +180,33 @@ def _unpacked(packed: bytes) -> Outcome | None:
         value = json.loads(zlib.decompress(packed))
         if "reason" in value:
             return UnusableError(ExtractDrop(value["reason"]), value["detail"])
-        return value["format"], _fields().validate_python(value["extracted"])
+        places = tuple(Place(*place) for place in value.pop("offset_map"))
+        return value.pop("format"), Extracted(**value, offset_map=places)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 
 
-def _fields() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Extracted)
-
-
-def readers_hash(*limits: object) -> str:
-    """Return a hash of the readers: of every module that `documents` imports, and of the libraries that these import.
-
-    Args:
-        limits: What else decides a result.
-    """
+def readers_hash() -> str:
+    """Return a hash of the readers: of every module that `documents` imports, and of `READER_LIBRARIES`' versions."""
     import ast
-    import sys
     from importlib import metadata
 
     import xxhash
 
     root = Path(__file__).resolve().parents[2]
-    waiting, seen, libraries = [Path(__file__).with_name("documents.py")], set[Path](), set[str]()
-    digest = xxhash.xxh3_128(repr(limits).encode())
+    waiting, seen = [Path(__file__).with_name("documents.py")], set[Path]()
     while waiting:
         file = waiting.pop()
         if file in seen or not file.is_file():
             continue
         seen.add(file)
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(root)}\0".encode() + content)
-        for node in ast.walk(ast.parse(content)):
+        for node in ast.walk(ast.parse(file.read_bytes())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            waiting += [root / f"{name.replace('.', '/')}.py" for name in sorted(names) if name.startswith("steps.")]
-            libraries |= {name.partition(".")[0] for name in names} - {"steps", *sys.stdlib_module_names}
-    packages = metadata.packages_distributions()
-    for package in sorted({package for library in libraries for package in packages.get(library, ())}):
-        digest.update(f"{package}=={metadata.version(package)}\0".encode())
+            waiting += [root / f"{name.replace('.', '/')}.py" for name in names if name.startswith("steps.")]
+    digest = xxhash.xxh3_128()
+    for file in sorted(seen):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    for library in READER_LIBRARIES:
+        digest.update(f"{library}=={metadata.version(library)}\0".encode())
     return str(digest.hexdigest())

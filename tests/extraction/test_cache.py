@@ -1,10 +1,16 @@
+import json
+import re
 import sqlite3
+import sys
+import zlib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from steps.errors import InputError
-from steps.extraction.cache import ExtractionCache, content_key, readers_hash
+from steps.extraction import cache as cache_module
+from steps.extraction.cache import READER_LIBRARIES, ExtractionCache, content_key, readers_hash
 from steps.extraction.extract import extract
 from steps.extraction.isolation import Outcome
 from steps.extraction.reasons import ExtractDrop, UnusableError
@@ -67,7 +73,7 @@ def test_damaged_entry_is_unknown_and_a_damaged_file_says_what_to_do(tmp_path: P
     file = tmp_path / "other" / "cache" / "results.sqlite"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"no database at all" * 100)
-    with pytest.raises(InputError, match="cannot be used .* remove it, files are then read once more"):
+    with pytest.raises(InputError, match=r"cannot be used .* remove it, files are then read once more"):
         opened(tmp_path / "other")
 
 
@@ -99,6 +105,25 @@ def test_hash_of_the_readers_follows_their_code(tmp_path: Path, monkeypatch: pyt
     original = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: original(self) + (b"\n" if self.name == "html.py" else b""))
     assert readers_hash() != before
+
+
+def test_every_library_of_the_readers_is_part_of_their_hash() -> None:
+    folder, seen, waiting = Path(cache_module.__file__).parent, set[str](), ["documents"]
+    libraries = set[str]()
+    while waiting:
+        module = waiting.pop()
+        if module in seen or not (folder / f"{module}.py").is_file():
+            continue
+        seen.add(module)
+        for name in re.findall(r"^ *(?:from|import) ([\w.]+)", (folder / f"{module}.py").read_text(), re.MULTILINE):
+            waiting += [name.removeprefix("steps.extraction.")] if name.startswith("steps.extraction.") else []
+            libraries |= {name.partition(".")[0]} - {"steps", *sys.stdlib_module_names}
+    packages = metadata.packages_distributions()
+    assert libraries
+    # What stands beside data handling (Arrow, pydantic) does not read files.
+    assert {packages[name][0].lower().replace("_", "-") for name in libraries} - {"pyarrow", "pydantic"} <= set(
+        READER_LIBRARIES
+    )
 
 
 def test_exactly_the_changed_file_of_a_thousand_is_read_again(tmp_path: Path) -> None:
@@ -147,7 +172,4 @@ def test_database_of_results_holds_no_pickle(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "cache" / "results.sqlite")
     ((packed,),) = db.execute("SELECT result FROM results").fetchall()
     db.close()
-    import json
-    import zlib
-
     assert json.loads(zlib.decompress(packed))["format"] == "markdown"

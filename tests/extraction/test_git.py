@@ -122,7 +122,7 @@ def test_nothing_of_a_hostile_repository_is_executed(repository: Path, tmp_path:
 def test_fetch_that_grows_beyond_its_bound_is_stopped(repository: Path, tmp_path: Path) -> None:
     (repository / "noise.md").write_bytes(os.urandom(3_000_000))
     commit(repository, more_dot_md="x")
-    with pytest.raises(InputError, match="larger than max_repository_mb=0.001|took longer"):
+    with pytest.raises(InputError, match=r"larger than max_repository_mb=0.001|took longer"):
         texts(source(f"file://{repository}", max_repository_mb=0.001, timeout_s=20), tmp_path)
 
 

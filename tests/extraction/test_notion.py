@@ -95,7 +95,7 @@ def test_export_that_is_none_or_out_of_bounds_is_refused(folder: Path, tmp_path:
     other.write_text("no zip")
     with pytest.raises(InputError, match=r"x\.zip is no zip file .* as Notion gave it"):
         documents(other)
-    with pytest.raises(InputError, match="unpacks to .* more than max_total_mb"):
+    with pytest.raises(InputError, match=r"unpacks to .* more than max_total_mb"):
         documents(packed(folder), max_total_mb=0.0001)
     with pytest.raises(InputError, match=r"sources\.0\.path=.* holds no file to read"):
         documents(folder, include=["*.none"])

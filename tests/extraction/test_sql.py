@@ -68,7 +68,7 @@ def test_fingerprint_follows_the_rows_or_the_version_query(database: Path, tmp_p
 def test_nothing_can_be_written(database: Path) -> None:
     with pytest.raises(ValidationError, match="begins with neither SELECT nor WITH"):
         source(database, "DELETE FROM notes")
-    with pytest.raises(InputError, match="readonly|cannot be run"):
+    with pytest.raises(InputError, match=r"readonly|cannot be run"):
         list(rows_of_source(source(database, "WITH x AS (SELECT 1) INSERT INTO notes (title) SELECT 'new' FROM x")))
     with sqlite3.connect(database) as db:
         assert db.execute("SELECT count(*) FROM notes").fetchone() == (2,)
@@ -78,7 +78,7 @@ def test_nothing_can_be_written(database: Path) -> None:
 def test_endless_query_is_stopped(database: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS text FROM n"
     with pytest.raises(
-        InputError, match="source db: the query cannot be run .OperationalError: interrupted.*timeout_s"
+        InputError, match=r"source db: the query cannot be run .OperationalError: interrupted.*timeout_s"
     ):
         list(rows_of_source(source(database, endless, timeout_s=0.2)))
 

@@ -166,7 +166,7 @@ def test_robots_txt_is_honoured(site: Site, tmp_path: Path) -> None:
 
 def test_host_without_a_readable_robots_txt_is_left_alone(site: Site, tmp_path: Path) -> None:
     site.pages["robots.txt"] = 503
-    with pytest.raises(InputError, match="sitemap .* cannot be read .robots_disallowed"):
+    with pytest.raises(InputError, match=r"sitemap .* cannot be read .robots_disallowed"):
         read(source(site), tmp_path)
 
 
