@@ -23,7 +23,8 @@ def parquet_blocks(file: Path, path: str) -> Iterator[Block]:
             for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
                 yield of_batch(path, row, batch)
                 row += batch.num_rows
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        _raise_if_unreadable(error)
         yield failed(path, ExtractDrop.BROKEN_PARQUET, f"behind row {row}: {error}"[:200])
 
 
@@ -39,8 +40,15 @@ def arrow_blocks(file: Path, path: str) -> Iterator[Block]:
                     part = batch.slice(start, BATCH_ROWS)
                     yield of_batch(path, row, part)
                     row += part.num_rows
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        _raise_if_unreadable(error)
         yield failed(path, ExtractDrop.BROKEN_ARROW, f"behind row {row}: {error}"[:200])
+
+
+def _raise_if_unreadable(error: Exception) -> None:
+    """Raise what the system said; Arrow's own errors are of the same class, but have no number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def _arrow_batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:

@@ -42,9 +42,7 @@ def csv_blocks(
     except UnusableError as error:
         yield failed(path, error.reason, error.detail)
         return
-    text = (
-        _Joined(sample, stream) if encoding in {"utf-8", "utf-8-sig"} else _Recoded(_Joined(sample, stream), encoding)
-    )
+    text = _Text(sample, stream, encoding)
     ragged: list[Any] = []
     row = 0
     try:
@@ -52,15 +50,16 @@ def csv_blocks(
             for block in _with_ragged(batch, ragged, path, row):
                 yield block
                 row += block.n_rows
-            ragged.clear()
+        for block in _with_ragged(None, ragged, path, row):
+            yield block
+            row += block.n_rows
     except pa.ArrowInvalid as error:
         yield _failed_batch(path, row, str(error), max_row_bytes)
         return
     except UnicodeDecodeError as error:
-        said = f"behind row {row}: not {encoding}: {error.reason}"
-        yield failed(path, ExtractDrop.UNKNOWN_ENCODING, said)
+        yield failed(path, ExtractDrop.UNKNOWN_ENCODING, f"behind row {row}: not {encoding}: {error.reason}")
         return
-    if row == 0 and not ragged:
+    if row == 0:
         yield failed(path, ExtractDrop.EMPTY_FILE, f"a header ({', '.join(names)[:100]}), but no rows")
 
 
@@ -134,7 +133,7 @@ def _whole_lines(sample: bytes, encoding: str) -> str:
 
 
 def _batches(
-    text: Any, names: list[str], delimiter: str, max_row_bytes: int, ragged: list[Any]
+    text: _Text, names: list[str], delimiter: str, max_row_bytes: int, ragged: list[Any]
 ) -> Iterator[pa.RecordBatch]:
     """Parse by Arrow, cells as bytes; rows of another length than the header go to `ragged`."""
     import pyarrow.csv
@@ -151,23 +150,44 @@ def _batches(
         check_utf8=False, column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
     )
     with pyarrow.csv.open_csv(pa.PythonFile(text, mode="r"), reading, parsing, converting) as reader:
-        yield from reader
+        waiting: pa.RecordBatch | None = None
+        try:
+            for batch in reader:
+                if waiting is not None:
+                    yield waiting
+                waiting = batch
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            if waiting is not None:
+                yield waiting
+            raise
+        if waiting is None:
+            return
+        n = waiting.num_rows
+        if n and text.n_quotes % 2 and b"\n" in (waiting.column(waiting.num_columns - 1)[n - 1].as_py() or b""):
+            # The last cell runs to the end of the file, over all rows behind the quote that opened it.
+            yield waiting.slice(0, n - 1)
+            raise pa.ArrowInvalid("a quote is never closed")
+        yield waiting
 
 
-def _with_ragged(batch: pa.RecordBatch, ragged: list[Any], path: str, first_row: int) -> Iterator[Block]:
-    """Yield a batch's rows and the ragged ones among them in their order; `number` counts from 1, the header's."""
-    start = 0
-    row = first_row
-    for found in ragged:
-        place = int(found.number) - 2 if found.number is not None else row
-        n_before = max(place - row, 0)
-        if n_before:
+def _with_ragged(batch: pa.RecordBatch | None, ragged: list[Any], path: str, first_row: int) -> Iterator[Block]:
+    """Yield a batch's rows and the ragged ones among them in their order; without a batch, those that are left.
+
+    Arrow may be a batch ahead, so that some wait for theirs. `number` counts rows that hold something, from 1, which
+    is the header.
+    """
+    start, row = 0, first_row
+    n_rows = batch.num_rows if batch is not None else 0
+    while ragged and (batch is None or int(ragged[0].number) - 2 - row <= n_rows - start):
+        found = ragged.pop(0)
+        n_before = min(max(int(found.number) - 2 - row, 0), n_rows - start)
+        if batch is not None and n_before:
             yield from _texts(batch.slice(start, n_before), path, row)
-            start, row = start + n_before, row + n_before
+        start, row = start + n_before, row + n_before
         said = f"{found.actual_columns} cells, the header has {found.expected_columns}: {found.text[:80]!r}"
         yield of_rows([RawRow(path, row, None, UnusableError(ExtractDrop.RAGGED_ROW, said))])
         row += 1
-    if start < batch.num_rows:
+    if batch is not None and start < n_rows:
         yield from _texts(batch.slice(start), path, row)
 
 
@@ -214,31 +234,29 @@ def _failed_batch(path: str, row: int, message: str, max_row_bytes: int) -> Bloc
     return failed(path, ExtractDrop.RAGGED_ROW, f"behind row {row}: {message}"[:200])
 
 
-class _Joined(io.RawIOBase):
-    """What was read of a stream, and then the rest of it."""
+class _Text(io.RawIOBase):
+    """A CSV file as UTF-8 from its header on; counts quotes, of which every one that opens has to be closed."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+    def __init__(self, head: bytes, rest: BinaryIO, encoding: str) -> None:
         self._head, self._rest = io.BytesIO(head), rest
+        is_utf8 = encoding in {"utf-8", "utf-8-sig"}
+        self._decoder = None if is_utf8 else codecs.getincrementaldecoder(encoding)()
+        self._begun = False
+        self.n_quotes = 0
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        found = self._head.read(size)
-        return found if found else self._rest.read(size)
+        while chunk := self._head.read(size) or self._rest.read(size):
+            if found := self._without_start(self._decoder.decode(chunk).encode() if self._decoder else chunk):
+                self.n_quotes += found.count(b'"')
+                return found
+        return self._decoder.decode(b"", final=True).encode() if self._decoder else b""
 
-
-class _Recoded(io.RawIOBase):
-    """A stream of another encoding, as UTF-8."""
-
-    def __init__(self, stream: _Joined, encoding: str) -> None:
-        self._stream, self._decoder = stream, codecs.getincrementaldecoder(encoding)()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while chunk := self._stream.read(size):
-            if found := self._decoder.decode(chunk):
-                return found.removeprefix("\ufeff").encode()
-        return self._decoder.decode(b"", final=True).encode()
+    def _without_start(self, chunk: bytes) -> bytes:
+        """Drop the byte order mark and blank lines before the header, which Arrow would take for it."""
+        if not self._begun:
+            chunk = chunk.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+            self._begun = bool(chunk)
+        return chunk

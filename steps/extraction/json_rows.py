@@ -37,8 +37,11 @@ class _Lines(NamedTuple):
     too_long: bool = False
 
 
-def json_blocks(stream: BinaryIO, path: str, max_row_bytes: int) -> Iterator[Block]:
-    """Yield the elements of an array, one object, or the lines of JSON Lines under a `.json` name."""
+def json_blocks(stream: BinaryIO, path: str, max_row_bytes: int, rows_at: str | None = None) -> Iterator[Block]:
+    """Yield the elements of an array, one object, or the lines of JSON Lines under a `.json` name.
+
+    `rows_at` is the dotted path of the array within an object.
+    """
     content = stream.read(MAX_JSON_BYTES + 1)
     if len(content) > MAX_JSON_BYTES:
         said = f"more than {MAX_JSON_BYTES / 1e6:.0f} MB of JSON; write it as JSON Lines, which is read as it comes"
@@ -48,12 +51,28 @@ def json_blocks(stream: BinaryIO, path: str, max_row_bytes: int) -> Iterator[Blo
     first_line = content.split(b"\n", 1)[0]
     if isinstance(value, UnusableError) and isinstance(parse_json(first_line), dict):
         yield from json_line_blocks(io.BytesIO(content), path, max_row_bytes)
-    elif isinstance(value, list):
+        return
+    if rows_at is not None and not isinstance(value, UnusableError):
+        value = _array_at(value, rows_at)
+    if isinstance(value, list):
         rows = (RawRow(path, row, None, element) for row, element in enumerate(value))
         while batch := list(islice(rows, BATCH_ROWS)):
             yield of_rows(batch)
     else:
         yield of_rows([RawRow(path, None if isinstance(value, UnusableError) else 0, None, value)])
+
+
+def _array_at(value: Any, rows_at: str) -> Any:
+    """Return the array at a dotted path, or the error that says where the path ends."""
+    for number, key in enumerate(rows_at.split(".")):
+        if not isinstance(value, dict) or key not in value:
+            place = ".".join(rows_at.split(".")[:number]) or "the top"
+            found = ", ".join(sorted(value)[:12]) if isinstance(value, dict) else type(value).__name__
+            return UnusableError(ExtractDrop.MISSING_KEYS, f"rows_at={rows_at}: {place} holds {found}, not {key}")
+        value = value[key]
+    if isinstance(value, list):
+        return value
+    return UnusableError(ExtractDrop.WRONG_TYPE, f"rows_at={rows_at} is {type(value).__name__}, not an array")
 
 
 def json_line_blocks(stream: BinaryIO, path: str, max_row_bytes: int) -> Iterator[Block]:

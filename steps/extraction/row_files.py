@@ -81,7 +81,7 @@ def _blocks_of_file(file: Path, path: str, source: RowFileSource) -> Iterator[Bl
     with _Text(file, compression, int(source.max_file_mb * 1e6)) as text:
         stream = cast(BinaryIO, text)
         if suffix == ".json":
-            yield from json_blocks(stream, path, max_row_bytes)
+            yield from json_blocks(stream, path, max_row_bytes, source.rows_at)
         elif suffix in {".csv", ".tsv"}:
             delimiter = source.delimiter or ("\t" if suffix == ".tsv" else None)
             yield from csv_blocks(stream, path, max_row_bytes, delimiter, source.encoding)

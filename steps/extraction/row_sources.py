@@ -64,6 +64,8 @@ class _RowFiles(RowSettings):
     """Delimiter of CSV files; none finds it out of comma, semicolon, tab and bar."""
     encoding: str | None = None
     """Encoding of CSV files; none finds it out by byte order mark, as UTF-8, or by charset-normalizer."""
+    rows_at: str | None = Field(default=None, min_length=1)
+    """Where the rows of a JSON file stand that is one object: the dotted path of their array, e.g. `train.samples`."""
     max_file_mb: float = Field(default=50_000.0, gt=0)
     """Largest file of rows, in megabytes after decompression; what lies behind is dropped with a reason."""
 
