@@ -12,6 +12,7 @@ from steps.extraction.reasons import UnusableError
 from steps.extraction.text import repair
 from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
 from steps.rows import DOCUMENTS, EXAMPLES, PREFERENCES, content_id, table
+from steps.tables import Spill
 
 STAGE = "extract"
 #: Rows that wait as Python objects until they become a batch.
@@ -38,7 +39,7 @@ class Batches:
     def __init__(self, schema: pa.Schema, finish: Callable[[pa.Table], pa.Table] = lambda rows: rows) -> None:
         self._schema, self._finish = schema, finish
         self._waiting: list[dict[str, Any]] = []
-        self._tables: list[pa.Table] = []
+        self._spill = Spill(schema)
 
     def add(self, row: dict[str, Any]) -> None:
         """Add one row."""
@@ -49,16 +50,16 @@ class Batches:
     def add_table(self, rows: pa.Table) -> None:
         """Add the rows of a table of the same schema."""
         self._flush()
-        self._tables.append(rows)
+        self._spill.append(rows)
 
     def close(self) -> pa.Table:
-        """Return all rows."""
+        """Return all rows, from a memory-mapped file where there are many."""
         self._flush()
-        return pa.concat_tables(self._tables) if self._tables else self._schema.empty_table()
+        return self._spill.table()
 
     def _flush(self) -> None:
         if self._waiting:
-            self._tables.append(self._finish(table(self._waiting, self._schema)))
+            self._spill.append(self._finish(table(self._waiting, self._schema)))
             self._waiting = []
 
 

@@ -1,4 +1,5 @@
 import json
+import struct
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,16 +83,12 @@ def test_arrow_rows_are_plain_values(tmp_path: Path, kind: str) -> None:
 
 
 def test_arrow_file_whose_offsets_lead_astray_is_one_row(tmp_path: Path) -> None:
-    offsets = b"".join(number.to_bytes(4, "little") for number in (0, 1 << 30))
-    with (
-        pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file,
-        pa.ipc.new_file(file, pa.schema({"a": pa.string()})) as writer,
-    ):
-        writer.write_batch(pa.record_batch([pa.array(["x"])], ["a"]))
-    good = (tmp_path / "rows.arrow").read_bytes()
-    head, found, tail = good.rpartition((0).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(56) + b"x")
-    assert found
-    (tmp_path / "rows.arrow").write_bytes(head + offsets + found[8:] + tail)
+    table = pa.table({"a": ["abc", "defgh"]})
+    with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    head, offsets, tail = (tmp_path / "rows.arrow").read_bytes().partition(struct.pack("<3i", 0, 3, 8))
+    assert offsets
+    (tmp_path / "rows.arrow").write_bytes(head + struct.pack("<3i", 0, 3, 1 << 30) + tail)
     assert values(tmp_path) == [ExtractDrop.BROKEN_ARROW]
 
 
