@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steps.extraction.archives import refuse_old_office, zip_format
+from steps.extraction.asciidoc import read_asciidoc
 from steps.extraction.csv_table import read_csv
 from steps.extraction.docx import read_docx
 from steps.extraction.epub import read_epub
@@ -19,6 +20,7 @@ from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.repairs import KINDS
 from steps.extraction.rst import read_rst
 from steps.extraction.source_code import language_of, read_code
+from steps.extraction.subtitles import read_subtitles
 from steps.extraction.text import Extracted, read_text
 from steps.extraction.xlsx import read_xlsx
 
@@ -31,6 +33,9 @@ FORMATS: Mapping[str, str] = {
     ".rmd": "markdown",
     ".rst": "rst",
     ".rest": "rst",
+    ".adoc": "asciidoc",
+    ".asciidoc": "asciidoc",
+    ".asc": "asciidoc",
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
@@ -44,12 +49,15 @@ FORMATS: Mapping[str, str] = {
     ".xlsm": "xlsx",
     ".epub": "epub",
     ".ipynb": "notebook",
+    ".vtt": "subtitles",
+    ".srt": "subtitles",
     ".csv": "csv",
     ".tsv": "csv",
 }
 READERS: Mapping[str, Callable[[bytes], Extracted]] = {
     "markdown": read_markdown,
     "rst": read_rst,
+    "asciidoc": read_asciidoc,
     "html": read_html,
     "pdf": read_pdf,
     "docx": read_docx,
@@ -57,6 +65,7 @@ READERS: Mapping[str, Callable[[bytes], Extracted]] = {
     "xlsx": read_xlsx,
     "epub": read_epub,
     "notebook": read_notebook,
+    "subtitles": read_subtitles,
     "csv": read_csv,
     "text": read_text,
 }

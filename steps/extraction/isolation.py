@@ -1,8 +1,9 @@
 """Readers in children that may be killed: a file that hangs, crashes or eats memory costs one ledger row.
 
 A child is a Python of its own that reads one file after another (`reader_child`); requests and answers are JSON behind
-their length, over pipes. Every format is read there: an answer costs 0.1 to 0.2 ms more than a call within the process
-(`benchmarks/results/extraction.md`), which no format is worth an exception for, and the children run on several cores.
+their length, over pipes. Every format is read there, Markdown and plain text as well: the way over the pipes costs
+0.3 ms of CPU a file (`benchmarks/results/extraction.md`), and an exception would leave the run open to what hangs in a
+regular expression, YAML or a guess of the encoding.
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ def read_pdf(content: bytes) -> Extracted:
             ExtractDrop.SCANNED_PDF,
             f"{n_pictures} of {len(pages)} pages are pictures without text; run OCR first",
         )
+    elif any(page.blocks for page in pages):
+        empty, found = ExtractDrop.NO_TEXT_IN_PDF, f"{len(pages)} pages with nothing but page numbers and running heads"
     else:
         empty, found = ExtractDrop.NO_TEXT_IN_PDF, f"{len(pages)} pages without text or pictures"
     read = assemble(parts, title, empty, found)

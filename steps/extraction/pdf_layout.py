@@ -38,8 +38,9 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The words of all segments."""
-        return " ".join(segment.text for segment in self.segments)
+        """The words of all segments, as they are read."""
+        runs_left = 2 * sum(segment.is_right_to_left for segment in self.segments) > len(self.segments)
+        return " ".join(segment.text for segment in (reversed(self.segments) if runs_left else self.segments))
 
     @property
     def height(self) -> float:

@@ -38,7 +38,7 @@ class TableFinder:
 
     def tables(self, page: Any, number: int) -> list[Ruled]:
         """Return the ruled tables of a page (a pdfium page and its number from 0)."""
-        if not MIN_PATHS <= _count_paths(page) <= MAX_PATHS:
+        if page.get_rotation() or not MIN_PATHS <= _count_paths(page) <= MAX_PATHS:
             return []
         import pdfplumber
 

@@ -22,6 +22,8 @@ MARGIN = 0.5
 INDENT = 0.8
 #: A line at the top or bottom that this share of the pages repeats is a running head; fewer pages have none.
 RUNNING_SHARE = 0.6
+#: A page of fewer lines has no head: what it repeats is what it says.
+MIN_LINES_BESIDE = 3
 #: On a page of so many lines, heads and feet may have two.
 MIN_FULL_LINES = 8
 MIN_RUNNING_PAGES = 3
@@ -31,6 +33,7 @@ _BULLET = re.compile(r"\s*[•‣◦▪●∙·\uf0b7\uf0a7–]\s*")
 _LABEL = re.compile(r"\s*[A-Z][^.!?]{0,60}:$")
 _ENDS_A_SENTENCE = re.compile(r"[.:!?…]['\")\]]?\s*$")
 _NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,3})\.?\s+[A-Z]\S*")
+_NUMBER = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}\.?")
 _PAGE_NUMBER = re.compile(r"(?:page\s+)?[-–—]?\s*\d{1,4}\s*[-–—]?(?:\s*(?:of|/)\s*\d{1,4})?", re.IGNORECASE)
 
 
@@ -102,12 +105,13 @@ def _may_be_heading(block: Block) -> bool:
     is_short = len(block.lines) <= MAX_HEADING_LINES and 2 < len(text) <= MAX_HEADING_CHARACTERS
     n_letters = sum(character.isalpha() for character in text)
     is_sentence = text.rstrip().endswith((".", ",", ";")) and not _NUMBERED.match(text)
-    return (
-        is_short
-        and n_letters > 0.4 * len(text)
-        and not is_sentence
-        and all(len(line.segments) == 1 for line in block.lines)
-    )
+    return is_short and n_letters > 0.4 * len(text) and not is_sentence and all(map(_is_one_text, block.lines))
+
+
+def _is_one_text(line: Line) -> bool:
+    """Say whether a line is no row of cells: one segment, or one behind its number."""
+    n = len(line.segments)
+    return n == 1 or (n == 2 and _NUMBER.fullmatch(line.segments[0].text) is not None)
 
 
 def _running_lines(pages: Sequence[Sequence[Block]]) -> set[str]:
@@ -117,6 +121,8 @@ def _running_lines(pages: Sequence[Sequence[Block]]) -> set[str]:
     counts: Counter[str] = Counter()
     for page in pages:
         lines = [line for block in page for line in block.lines if block.kind == "text"]
+        if len(lines) < MIN_LINES_BESIDE:
+            continue
         lines.sort(key=lambda line: line.middle)
         n = 2 if len(lines) >= MIN_FULL_LINES else 1
         counts.update({_without_digits(line.text) for line in (*lines[:n], *lines[-n:])})

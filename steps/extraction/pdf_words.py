@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +19,13 @@ from typing import Any
 COLUMN_GAP = 1.1
 #: Words whose middles differ by more than this share of the line height stand on two lines.
 SAME_LINE = 0.45
-#: A gap within a word that was set without a space, in line heights.
+#: A gap that parts two words where the file has no space, in line heights; less where pdfium adds a space, which alone
+#: is no proof: scanned pages with letters placed one by one would fall into pieces.
 WORD_GAP = 0.18
+WORD_GAP_WITH_SPACE = 0.15
+ADDED_SPACE = "\x00"
+#: Segments above that are looked at for the beginning of a line.
+NEAR_SEGMENTS = 6
 #: Characters of a page; more is a drawing made of letters.
 MAX_CHARACTERS = 200_000
 
@@ -46,6 +53,20 @@ class Segment:
         """The words with single spaces."""
         return " ".join(self.words)
 
+    def extend(self, following: Segment) -> None:
+        """Take in words that follow on the line."""
+        self.x0, self.x1 = min(self.x0, following.x0), max(self.x1, following.x1)
+        self.top, self.bottom = min(self.top, following.top), max(self.bottom, following.bottom)
+        self.words += following.words
+        self.spans += following.spans
+        self.size = max(self.size, following.size)
+        self.is_bold = self.is_bold and following.is_bold
+
+    @property
+    def is_right_to_left(self) -> bool:
+        """Whether the text is Arabic, Hebrew or another script that runs to the left."""
+        return any(map(is_right_to_left, self.words[-1][-1:])) if self.words else False
+
     @property
     def height(self) -> float:
         """Height of the line, which grows with the size of the font."""
@@ -57,17 +78,6 @@ class Segment:
         return (self.top + self.bottom) / 2
 
 
-@dataclass
-class _Word:
-    x0: float
-    x1: float
-    top: float
-    bottom: float
-    text: str
-    size: float
-    is_bold: bool
-
-
 def segments_of(page: Any) -> list[Segment]:
     """Return the segments of a pdfium page, in the order in which the file draws them.
 
@@ -75,34 +85,22 @@ def segments_of(page: Any) -> list[Segment]:
     """
     text_page = page.get_textpage()
     try:
-        words = list(_words(text_page, page.get_height()))
+        words = list(_words(text_page, page.get_mediabox()))
     finally:
         text_page.close()
     segments: list[Segment] = []
     for word in words:
-        last = segments[-1] if segments else None
-        if last is not None and _continues(last, word):
-            last.x1, last.top, last.bottom = (
-                max(last.x1, word.x1),
-                min(last.top, word.top),
-                max(last.bottom, word.bottom),
-            )
-            last.words.append(word.text)
-            last.spans.append((word.x0, word.x1))
-            last.size = max(last.size, word.size)
-            last.is_bold = last.is_bold and word.is_bold
+        if segments and _continues(segments[-1], word):
+            segments[-1].extend(word)
         else:
-            spans = [(word.x0, word.x1)]
-            box = (word.x0, word.x1, word.top, word.bottom)
-            segments.append(Segment(*box, [word.text], spans, word.size, word.is_bold))
+            segments.append(word)
     return _merged(segments)
 
 
-def _continues(last: Segment, word: _Word) -> bool:
-    height = max(last.height, word.bottom - word.top)
-    middle = (word.top + word.bottom) / 2
-    gap = word.x0 - last.x1
-    return abs(middle - last.middle) < SAME_LINE * height and -0.5 * height < gap < COLUMN_GAP * height
+def _continues(last: Segment, following: Segment) -> bool:
+    height = max(last.height, following.height)
+    gap = last.x0 - following.x1 if last.is_right_to_left else following.x0 - last.x1
+    return abs(following.middle - last.middle) < SAME_LINE * height and -0.5 * height < gap < COLUMN_GAP * height
 
 
 def _merged(segments: list[Segment]) -> list[Segment]:
@@ -110,58 +108,73 @@ def _merged(segments: list[Segment]) -> list[Segment]:
     segments.sort(key=lambda segment: (round(segment.middle, 1), segment.x0))
     merged: list[Segment] = []
     for segment in segments:
-        for last in reversed(merged[-6:]):
-            word = _Word(segment.x0, segment.x1, segment.top, segment.bottom, "", segment.size, segment.is_bold)
-            if _continues(last, word) and 0.6 < segment.height / max(last.height, 0.1) < 1.7:
-                last.x1, last.top, last.bottom = (
-                    segment.x1,
-                    min(last.top, segment.top),
-                    max(last.bottom, segment.bottom),
-                )
-                last.words += segment.words
-                last.spans += segment.spans
-                last.size = max(last.size, segment.size)
-                last.is_bold = last.is_bold and segment.is_bold
+        for last in reversed(merged[-NEAR_SEGMENTS:]):
+            if _continues(last, segment) and 0.6 < segment.height / max(last.height, 0.1) < 1.7:
+                last.extend(segment)
                 break
         else:
             merged.append(segment)
     return merged
 
 
-def _words(text_page: Any, page_height: float) -> Iterator[_Word]:
-    """Yield the words: pdfium's own spaces end them, and wide gaps where a file sets none."""
-    current: _Word | None = None
-    for character, box, font in _characters(text_page, page_height):
-        if character.isspace() or box is None:
-            if current is not None:
-                yield current
-                current = None
+def is_right_to_left(character: str) -> bool:
+    """Say whether a letter belongs to a script that runs to the left."""
+    return character > "\u0590" and unicodedata.bidirectional(character) in ("R", "AL")
+
+
+def _words(text_page: Any, page_box: _Box) -> Iterator[Segment]:
+    """Yield the words, each a segment: spaces end them, and gaps where a file sets none."""
+    current: Segment | None = None
+    text = ""
+    has_space = False
+    for character, box, font in _characters(text_page, page_box):
+        has_space = has_space or character == ADDED_SPACE
+        if character == ADDED_SPACE:
             continue
-        x0, x1, top, bottom = box
-        if current is not None:
-            height = max(1.0, bottom - top)
-            is_apart = x0 - current.x1 > WORD_GAP * height or x0 < current.x0 - height
-            if is_apart or abs((top + bottom) - (current.top + current.bottom)) / 2 > SAME_LINE * height:
-                yield current
-                current = None
+        gap = WORD_GAP_WITH_SPACE if has_space else WORD_GAP
+        if current is not None and (character.isspace() or _is_apart(current, text[-1], box, gap)):
+            yield _with_text(current, text)
+            current, text = None, ""
+        has_space = False
+        if character.isspace():
+            continue
         if current is None:
-            current = _Word(x0, x1, top, bottom, character, *font)
-        else:
-            current.text += character
-            current.x1 = max(current.x1, x1)
-            current.top, current.bottom = min(current.top, top), max(current.bottom, bottom)
+            current = Segment(*box, [], [], *font)
+        text += character
+        x0, x1, top, bottom = box
+        current.x0, current.x1 = min(current.x0, x0), max(current.x1, x1)
+        current.top, current.bottom = min(current.top, top), max(current.bottom, bottom)
     if current is not None:
-        yield current
+        yield _with_text(current, text)
 
 
-def _characters(text_page: Any, page_height: float) -> Iterator[tuple[str, _Box | None, tuple[float, bool]]]:
-    """Yield each character, its box (none for the spaces that pdfium adds), the size of its font and if it is bold."""
+def _with_text(word: Segment, text: str) -> Segment:
+    word.words, word.spans = [text], [(word.x0, word.x1)]
+    return word
+
+
+def _is_apart(word: Segment, last: str, box: _Box, gap: float) -> bool:
+    """Say whether a character begins a new word: behind a gap, before the word, or on another line."""
+    x0, x1, top, bottom = box
+    height = max(1.0, bottom - top)
+    if is_right_to_left(last):  # letters come in the order in which they are read
+        is_beside = word.x0 - x1 > gap * height or x1 > word.x1 + height
+    else:
+        is_beside = x0 - word.x1 > gap * height or x0 < word.x0 - height
+    return is_beside or abs((top + bottom) - (word.top + word.bottom)) / 2 > SAME_LINE * height
+
+
+def _characters(text_page: Any, page_box: _Box) -> Iterator[tuple[str, _Box, tuple[float, bool]]]:
+    """Yield the characters that run as most of the page do: each with its box, its font's size and if it is bold.
+
+    `page_box` is left, bottom, right and top of the page, in points from the bottom left.
+    """
     import pypdfium2.raw as pdfium
 
     n = min(text_page.count_chars(), MAX_CHARACTERS)
-    turned = [pdfium.FPDFText_GetCharAngle(text_page, index) for index in range(n)]
-    upright = [abs(angle) < 0.1 or abs(angle - 6.2832) < 0.1 for angle in turned]
-    all_turned = sum(upright) * 2 < n
+    quarters = [round(pdfium.FPDFText_GetCharAngle(text_page, index) / (math.pi / 2)) % 4 for index in range(n)]
+    quarter = main_quarter(quarters)
+    left, _, _, height = page_box
     box = pdfium.FS_RECTF()
     pointer = ctypes.byref(box)
     high = 0
@@ -173,14 +186,32 @@ def _characters(text_page: Any, page_height: float) -> Iterator[tuple[str, _Box 
         if high and 0xDC00 <= code < 0xE000:
             code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00)
         high = 0
-        if code in (0, 0xFFFE, 0xFFFF) or not (upright[index] or all_turned):
+        if code in (0, 0xFFFE, 0xFFFF):
             continue
         character = "-" if code == 2 else chr(code)  # pdfium's mark of a hyphen at the end of a line
         if pdfium.FPDFText_IsGenerated(text_page, index) == 1 and code != 2:
-            yield " ", None, (0.0, False)
-        elif pdfium.FPDFText_GetLooseCharBox(text_page, index, pointer):
-            place = (box.left, box.right, page_height - box.top, page_height - box.bottom)
-            yield character, place, _font(text_page, index)
+            yield ADDED_SPACE, (0.0, 0.0, 0.0, 0.0), (0.0, False)
+            continue
+        if quarters[index] == quarter and pdfium.FPDFText_GetLooseCharBox(text_page, index, pointer):
+            upright = (box.left - left, box.right - left, height - box.top, height - box.bottom)
+            yield character, _turned(upright, quarter), _font(text_page, index)
+
+
+def main_quarter(quarters: Sequence[int]) -> int:
+    """Return the quarter turn (clockwise) of most characters."""
+    return Counter(quarters).most_common(1)[0][0] if quarters else 0
+
+
+def _turned(box: _Box, quarter: int) -> _Box:
+    """Turn a box back, so that its text runs to the right and lines go down; the origin does not matter."""
+    x0, x1, top, bottom = box
+    if quarter == 1:
+        return top, bottom, -x1, -x0
+    if quarter == 2:
+        return -x1, -x0, -bottom, -top
+    if quarter == 3:
+        return -bottom, -top, x0, x1
+    return box
 
 
 def _font(text_page: Any, index: int) -> tuple[float, bool]:

@@ -21,6 +21,9 @@ _MARKS = (
 )
 #: Share of control characters above which decoded bytes were no text (8-bit encodings decode anything).
 MAX_CONTROL_SHARE = 0.02
+#: Pairs of bytes with one NUL, of a text in UTF-16 whose characters are mostly Latin; and bytes that are looked at.
+UTF_16_SHARE = 0.7
+MIN_PAIRS, SAMPLE_BYTES = 4, 4_096
 #: A first line longer than this is a sentence, not a title.
 MAX_TITLE_CHARACTERS = 100
 
@@ -97,6 +100,8 @@ def _decoded(content: bytes) -> str:
         if content.startswith(mark):
             return _decoded_as(content, encoding)
     if b"\x00" in content:
+        if guessed := _utf_16_without_mark(content):
+            return _decoded_as(content, guessed)
         raise UnusableError(ExtractDrop.BINARY_FILE, f"NUL byte at offset {content.index(0)}")
     try:
         text = content.decode("utf-8")
@@ -106,6 +111,15 @@ def _decoded(content: bytes) -> str:
     if n_control > MAX_CONTROL_SHARE * len(text):
         raise UnusableError(ExtractDrop.BINARY_FILE, f"{n_control} control characters among {len(text)}")
     return text
+
+
+def _utf_16_without_mark(content: bytes) -> str | None:
+    """Return the byte order of UTF-16 without a mark: one byte of nearly every pair is NUL, and the other never is."""
+    first, second = content[:SAMPLE_BYTES:2].count(0), content[1:SAMPLE_BYTES:2].count(0)
+    n_pairs = len(content[:SAMPLE_BYTES]) // 2
+    if len(content) % 2 or n_pairs < MIN_PAIRS or max(first, second) < UTF_16_SHARE * n_pairs or min(first, second):
+        return None
+    return "utf-16-be" if first > second else "utf-16-le"
 
 
 def _decoded_as(content: bytes, encoding: str) -> str:

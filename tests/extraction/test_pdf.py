@@ -127,6 +127,26 @@ def test_running_heads_and_page_numbers_are_left_out() -> None:
     assert all(found.text[place.start :].startswith(SENTENCE) for place in found.offset_map)
 
 
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_turned_page_is_read_as_if_it_stood_upright(angle: int) -> None:
+    document = page()
+    with document.rotation(angle, x=100, y=150):
+        document.text(60, 150, "The first line of the turned text")
+        document.text(60, 158, "and the second line of it")
+    assert read_pdf(bytes(document.output())).text.split("\n") == [
+        "The first line of the turned text",
+        "and the second line of it",
+    ]
+
+
+def test_pages_that_repeat_all_they_say_keep_it() -> None:
+    document = page(pages=0)
+    for _ in range(4):
+        document.add_page()
+        document.cell(0, 6, "Background")
+    assert read_pdf(bytes(document.output())).text == "\n\n".join(["Background"] * 4)
+
+
 def test_numbered_hanging_text_is_no_table() -> None:
     document = page()
     for number in range(1, 5):

@@ -10,6 +10,11 @@ def test_text_is_decoded_whatever_its_encoding(encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_recognised(encoding: str) -> None:
+    assert decode("Später reden wir.".encode(encoding)) == "Später reden wir."
+
+
 def test_repair_removes_control_characters_and_nothing_else() -> None:
     assert repair("\ufeffa\x00b\r\nc\rd\te\x1f\x9b f\u00a0g") == "ab\nc\nd\te f\u00a0g"
 
