@@ -15,10 +15,11 @@ from steps.settings import Settings
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
-#: What a source of documents reads unless it is told otherwise: every format that has a reader of its own.
+#: What a source of documents reads unless it is told otherwise: every format that has a reader of its own. Tables of
+#: text (CSV) are more often data than documents.
 DOCUMENT_SUFFIXES = (
-    *("md", "markdown", "mdx", "qmd", "rst", "html", "htm", "xhtml", "txt", "pdf"),
-    *("docx", "pptx", "xlsx", "epub", "ipynb"),
+    *("md", "markdown", "mdx", "qmd", "rmd", "rst", "rest", "adoc", "asciidoc", "asc", "html", "htm", "xhtml", "txt"),
+    *("pdf", "docx", "docm", "dotx", "pptx", "pptm", "xlsx", "xlsm", "epub", "ipynb", "vtt", "srt"),
 )
 #: What `code: true` adds.
 CODE_SUFFIXES = (

@@ -23,10 +23,10 @@ MAX_JSON_BYTES = 1 << 30
 #: A block that cannot be read by columns is cut into so many parts, down to so many rows.
 N_PARTS, MIN_SPLIT_ROWS = 8, 64
 #: Brackets that cannot reach Python's recursion limit of 1,000, however they nest; digits that Python's limit of 4,300
-#: allows an integer. Shorter lines hold neither.
-MAX_PLAIN_DEPTH = 500
+#: allows an integer. A line of valid JSON that holds either is longer than the last of these.
+MAX_PLAIN_DEPTH = 900
 _LONG_NUMBER = re.compile(rb"[0-9]{4000}")
-MIN_LONG_LINE = 500
+MIN_LONG_LINE = 1_800
 
 
 class _Lines(NamedTuple):
@@ -107,7 +107,11 @@ def _block(lines: _Lines, path: str, first_row: int, max_row_bytes: int) -> Bloc
 
     def columns(names: Sequence[str]) -> Columns | None:
         found = _text_columns(lines.content, [line for _, line in numbered], names)
-        return Columns(found, _doubtful([line for _, line in numbered], max_row_bytes)) if found is not None else None
+        return (
+            Columns(found, _doubtful(lines.content, [line for _, line in numbered], max_row_bytes))
+            if found is not None
+            else None
+        )
 
     def parts() -> list[Block]:
         if len(numbered) < MIN_SPLIT_ROWS:
@@ -149,19 +153,20 @@ def _text_columns(content: bytes, lines: Sequence[bytes], names: Sequence[str]) 
     return found if found.num_rows == len(lines) else None
 
 
-def _doubtful(lines: Sequence[bytes], max_row_bytes: int) -> list[int]:
+def _doubtful(content: bytes, lines: Sequence[bytes], max_row_bytes: int) -> list[int]:
     """Return the places of lines that Arrow's parser may take though they are too long or Python's refuses them.
 
     These are numbers that are none, numbers of thousands of digits, and nesting near Python's recursion limit.
     """
-    return [
+    found = [
         place
         for place, line in enumerate(lines)
-        if b"NaN" in line
-        or b"Infinity" in line
-        or len(line) > max_row_bytes
-        or (len(line) > MIN_LONG_LINE and _is_extreme(line))
+        if len(line) > max_row_bytes or (len(line) > MIN_LONG_LINE and _is_extreme(line))
     ]
+    for constant in (b"NaN", b"Infinity"):
+        if constant in content:
+            found += [place for place, line in enumerate(lines) if constant in line]
+    return found
 
 
 def _is_extreme(line: bytes) -> bool:

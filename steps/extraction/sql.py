@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from steps.errors import InputError
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.row_blocks import BATCH_ROWS, Block, RawRow, of_rows
 from steps.extraction.row_sources import RowFormat, RowSettings
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+#: A password in a URL's place for it or among its options; ZenML would replace a placeholder, and store the value.
+_SECRET = re.compile(r"://[^/@]*:[^/@]*@|[?&](password|passwd|pwd|token|secret)=|\$\{", re.IGNORECASE)
 _READS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
 #: How a session refuses to write and stops in time, by dialect; `{ms}` is `timeout_s` in milliseconds.
 _SESSION: Mapping[str, tuple[str, ...]] = {
@@ -34,8 +37,12 @@ class SqlSource(RowSettings):
     """The rows of a query: conversations, instructions or raw text, by their columns' names."""
 
     type: Literal["sql"] = "sql"
-    url: str
-    """SQLAlchemy URL; a password stands in the environment: `postgresql://reader:${DB_PASSWORD}@host/database`."""
+    url: str | None = None
+    """SQLAlchemy URL without a password, e.g. `postgresql://reader@host/database` or `sqlite:///notes.db`."""
+    url_env: str | None = Field(default=None, pattern=_VARIABLE)
+    """Name of the environment variable that holds the whole URL, instead of `url`."""
+    password_env: str | None = Field(default=None, pattern=_VARIABLE)
+    """Name of the environment variable that holds the password, never the password."""
     query: str
     """SELECT statement; its columns are the row's keys. ORDER BY keeps the rows' numbers, and with them their ids."""
     version_query: str | None = None
@@ -56,17 +63,17 @@ class SqlSource(RowSettings):
             raise ValueError("begins with neither SELECT nor WITH; a source is only read")
         return value
 
-    @field_validator("url")
-    @classmethod
-    def _no_password(cls, value: str) -> str:
-        found = re.match(r"[^:/]+://[^/@]*?:([^/]*)@", value)
-        if found and not _VARIABLE.fullmatch(found[1]):
-            raise ValueError("holds a password; write ${NAME} in its place and set that environment variable")
-        return value
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Leave the URL out of what is printed: it may hold a host that is nobody's business."""
-        return [(name, value) for name, value in super().__repr_args__() if name != "url"]
+    # A validator of the whole: pydantic shows the value of a field that is wrong, and this one may be a secret.
+    @model_validator(mode="after")
+    def _no_credentials(self) -> SqlSource:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError(f"source {self.name} needs either url or url_env, and not both")
+        if self.url is not None and _SECRET.search(self.url):
+            raise ValueError(
+                f"source {self.name}: url holds a password or a placeholder; name the environment variable of the "
+                "password in password_env, or of the whole URL in url_env"
+            )
+        return self
 
 
 def check_sql(source: SqlSource, key: str) -> None:
@@ -107,18 +114,19 @@ def sql_blocks(source: SqlSource) -> Iterator[Block]:
             yield of_rows(batch)
 
 
-def substituted(url: str, environment: Mapping[str, str]) -> str:
-    """Return the URL with `${NAME}` replaced by that variable, quoted for a URL.
+def _secrets(source: SqlSource) -> dict[str, str]:
+    """Return the values of the environment variables that the source names.
 
     Raises:
-        InputError: naming a variable that is not set.
+        InputError: naming one that is not set.
     """
-    from urllib.parse import quote
-
-    missing = [name for name in _VARIABLE.findall(url) if name not in environment]
+    names = [name for name in (source.url_env, source.password_env) if name is not None]
+    missing = [name for name in names if not os.environ.get(name)]
     if missing:
-        raise InputError(f"the environment variable {missing[0]}, which a source's url names, is not set; export it")
-    return _VARIABLE.sub(lambda found: quote(environment[found[1]], safe=""), url)
+        raise InputError(
+            f"source {source.name}: the environment variable {missing[0]}, which it names, is not set; export it"
+        )
+    return {name: os.environ[name] for name in names}
 
 
 @contextmanager
@@ -127,10 +135,12 @@ def _connection(source: SqlSource, key: str) -> Iterator[Any]:
     import sqlalchemy
     from sqlalchemy.exc import SQLAlchemyError
 
-    environment = {name: os.environ[name] for name in _VARIABLE.findall(source.url) if name in os.environ}
-    engine = None
+    secrets = _secrets(source)
+    engine = url = None
     try:
-        url = sqlalchemy.make_url(substituted(source.url, environment))
+        url = sqlalchemy.make_url(source.url if source.url is not None else secrets[str(source.url_env)])
+        if source.password_env is not None:
+            url = url.set(password=secrets[source.password_env])
         if url.get_backend_name() == "sqlite":
             _require_database(url, source, key)
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, hide_parameters=True)
@@ -147,7 +157,7 @@ def _connection(source: SqlSource, key: str) -> Iterator[Any]:
     except InputError:
         raise
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        said = _without_secrets(f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"[:400], environment)
+        said = _without_secrets(f"{type(error).__name__}: {getattr(error, 'orig', None) or error}", url, secrets)[:400]
         raise InputError(
             f"source {source.name}: the query cannot be run ({said}). Check {key}.url, {key}.query, timeout_s and that "
             "the database's driver is installed"
@@ -181,7 +191,7 @@ def _bounded(row: dict[str, Any], max_row_mb: float) -> dict[str, Any] | Unusabl
 def _require_database(url: Any, source: SqlSource, key: str) -> None:
     """SQLite would make an empty database of a wrong path."""
     if url.database in (None, "", ":memory:") or not Path(url.database.removeprefix("file:")).is_file():
-        raise InputError(f"{key}.url={source.url} names no database file; correct the path")
+        raise InputError(f"{key}.url={source.url or f'(in {source.url_env})'} names no database file; correct the path")
 
 
 def _stop_in_time(connection: Any, timeout_s: float) -> None:
@@ -189,10 +199,10 @@ def _stop_in_time(connection: Any, timeout_s: float) -> None:
     connection.set_progress_handler(lambda: int(time.monotonic() > ends_at), _SQLITE_STEPS)
 
 
-def _without_secrets(said: str, environment: Mapping[str, str]) -> str:
-    from urllib.parse import quote
-
-    for value in sorted(environment.values(), key=len, reverse=True):
-        if value:
-            said = said.replace(value, "***").replace(quote(value, safe=""), "***")
+def _without_secrets(said: str, url: Any, secrets: Mapping[str, str]) -> str:
+    """Blank out what the environment holds, and the password within it, however a driver quotes it."""
+    password = str(url.password or "") if url is not None else ""
+    values = {value for secret in (*secrets.values(), password) for value in (secret, quote(secret, safe="")) if value}
+    for value in sorted(values, key=len, reverse=True):
+        said = said.replace(value, "***")
     return said

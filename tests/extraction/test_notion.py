@@ -9,9 +9,11 @@ from steps.extraction.sources import check_sources, fingerprint
 from tests.extraction.fetched import contents
 
 TEAM, TRAVEL, TASKS = "0123456789abcdef" * 2, "fedcba9876543210" * 2, "00112233445566778899aabbccddeeff"
+LINK = f"Team%20{TEAM}/Travel%20{TRAVEL}.md"
+ADDRESS = f"https://www.notion.so/Travel-{TRAVEL}"
 EXPORT = {
-    f"Team {TEAM}.md": f"# Team\n\nSee [Travel](Team%20{TEAM}/Travel%20{TRAVEL}.md) and [](Team%20{TEAM}/Travel%20{TRAVEL}.md) "
-    f"or [https://www.notion.so/Travel-{TRAVEL}](https://www.notion.so/Travel-{TRAVEL}), [out](https://example.org/x).",
+    f"Team {TEAM}.md": f"# Team\n\nSee [Travel]({LINK}) and []({LINK}) or [{ADDRESS}]({ADDRESS}), "
+    "[out](https://example.org/x).",
     f"Team {TEAM}/Travel {TRAVEL}.md": f"# Travel\n\nBack to [Team {TEAM}.md](../Team%20{TEAM}.md).",
     f"Team {TEAM}/Tasks {TASKS}.csv": "Name,State\nOne,Open\n",
     f"Team {TEAM}/Tasks {TASKS}_all.csv": "Name,State,Note\nOne,Open,a|b\nTwo,Done,\n",

@@ -75,9 +75,9 @@ def test_hostile_json_is_an_error_value_and_no_crash(content: bytes, reason: Ext
 def test_arrow_rows_are_plain_values(tmp_path: Path, kind: str) -> None:
     table = pa.table({"a": list(range(25_000))})
     name = "rows.arrow" if kind == "stream" else "rows.feather"
-    with pa.OSFile(str(tmp_path / name), "wb") as file:
-        with (pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file)(file, table.schema) as writer:
-            writer.write_table(table)
+    new = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
+    with pa.OSFile(str(tmp_path / name), "wb") as file, new(file, table.schema) as writer:
+        writer.write_table(table)
     found = rows(tmp_path)
     assert [row.value["a"] for row in found] == [row.row for row in found] == list(range(25_000))
 

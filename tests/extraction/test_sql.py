@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from pipelines.config import explain
 from steps.errors import InputError
 from steps.extraction.extract import extract
 from steps.extraction.reasons import UnusableError
 from steps.extraction.row_files import rows_of_source
 from steps.extraction.sources import ExtractionSettings, Sources, check_sources, fingerprint
-from steps.extraction.sql import SqlSource, substituted
+from steps.extraction.sql import SqlSource
 
 
 @pytest.fixture
@@ -91,18 +92,30 @@ def test_missing_database_and_wrong_query_say_which_key(database: Path) -> None:
         check_sources([source(database, "SELECT absent FROM notes")])
 
 
-def test_password_stands_in_the_environment_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="holds a password") as refused:
-        SqlSource(name="db", url="postgresql://me:hunter2@host/x", query="SELECT 1")
-    assert "hunter2" not in str(refused.value.errors()[0]["msg"])
-    url = "sqlite:///${PLACE}/x.db"
-    with pytest.raises(InputError, match="environment variable PLACE, which a source's url names, is not set"):
-        check_sources([SqlSource(name="db", url=url, query="SELECT 1")])
-    monkeypatch.setenv("PLACE", str(tmp_path / "hunter2"))
-    with pytest.raises(InputError) as missing:
-        check_sources([SqlSource(name="db", url=url, query="SELECT 1")])
-    assert "hunter2" not in str(missing.value)
-    assert substituted("x://me:${P}@h", {"P": "p/w@d"}) == "x://me:p%2Fw%40d@h"
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter2@host/x", "mysql://host/x?password=hunter2", "postgresql://me:${DB}hunter2@host/x"]
+)
+def test_password_in_the_config_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValidationError, match="url holds a password or a placeholder") as refused:
+        Sources.model_validate({"sources": [{"type": "sql", "name": "db", "url": url, "query": "SELECT 1"}]})
+    assert "hunter2" not in "".join(explain(refused.value))
+
+
+def test_secrets_stand_in_the_environment_only(monkeypatch: pytest.MonkeyPatch, database: Path, tmp_path: Path) -> None:
+    secret = SqlSource(name="db", url_env="NOTES_URL", query="SELECT absent FROM notes")
+    with pytest.raises(InputError, match="environment variable NOTES_URL, which it names, is not set; export it"):
+        check_sources([secret])
+    monkeypatch.setenv("NOTES_URL", f"sqlite:///{database}")
+    monkeypatch.setenv("NOTES_PASSWORD", "hunter2")
+    for source in (secret, secret.model_copy(update={"password_env": "NOTES_PASSWORD"})):
+        with pytest.raises(InputError) as wrong:
+            check_sources([source])
+        assert not {"hunter2", str(database)} & set(str(wrong.value).replace("'", " ").split())
+    works = secret.model_copy(update={"query": "SELECT title AS text FROM notes"})
+    before = fingerprint([works], tmp_path)
+    assert len(list(rows_of_source(works))) == 2
+    monkeypatch.setenv("NOTES_PASSWORD", "other")
+    assert fingerprint([works], tmp_path) == before
 
 
 def test_large_row_is_a_ledger_row(database: Path) -> None:
