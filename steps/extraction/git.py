@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -100,13 +101,13 @@ def git_files(source: GitSource, fetched: Path) -> Iterator[FoundFile]:
     repository = Path(source.url) if _is_local(source.url) else _fetched(source, commit, fetched)
     blobs = list(_blobs(repository, commit, source))
     is_chosen = chosen_by(source)
-    with _BlobReader(repository) as content_of:
-        licence = source.licence or _licence(blobs, content_of)
-        max_bytes = int(source.max_file_mb * 1e6)
-        for blob in blobs:
-            if is_chosen(blob.path):
-                fetch = partial(_write, blob, content_of, max_bytes)
-                yield FoundFile(blob.path, fetch, blob.n_bytes, f"git\0{blob.blob}", licence, at=commit[:12])
+    content_of = _BlobReader(repository)
+    licence = source.licence or _licence(blobs, content_of)
+    max_bytes = int(source.max_file_mb * 1e6)
+    for blob in blobs:
+        if is_chosen(blob.path):
+            fetch = partial(_write, blob, content_of, max_bytes)
+            yield FoundFile(blob.path, fetch, blob.n_bytes, f"git\0{blob.blob}", licence, at=commit[:12])
 
 
 def _commit(source: GitSource, key: str) -> str:
@@ -161,22 +162,19 @@ def _blobs(repository: Path, commit: str, source: GitSource) -> Iterator[_Blob]:
 
 
 class _BlobReader:
-    """One `git cat-file --batch` for all blobs; calling it returns a blob's content."""
+    """One `git cat-file --batch` for all blobs; calling it returns a blob's content.
+
+    It ends with the last file that refers to it: files are fetched after all of them were listed.
+    """
 
     def __init__(self, repository: Path) -> None:
-        self._command = ["git", *_SAFE, "-C", str(repository), "cat-file", "--batch"]
-
-    def __enter__(self) -> Callable[[str], bytes]:
+        command = ["git", *_SAFE, "-C", str(repository), "cat-file", "--batch"]
         self._process = subprocess.Popen(  # noqa: S603 (a list, and no shell)
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
         )
-        return self._content
+        weakref.finalize(self, _end, self._process)
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def _content(self, blob: str) -> bytes:
+    def __call__(self, blob: str) -> bytes:
         write, read = self._pipes()
         write.write(f"{blob}\n".encode())
         write.flush()
@@ -191,6 +189,11 @@ class _BlobReader:
         if self._process.stdin is None or self._process.stdout is None or self._process.poll() is not None:
             raise UnusableError(ExtractDrop.UNREADABLE_FILE, "git cat-file ended early")
         return self._process.stdin, self._process.stdout
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def _write(blob: _Blob, content_of: Callable[[str], bytes], max_bytes: int, scratch: Path) -> Path:

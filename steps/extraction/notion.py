@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,9 +61,9 @@ def check_notion(source: NotionSource, key: str) -> None:
         InputError: naming the config key.
     """
     require_local(source.path, f"{key}.path")
-    with _Export(source) as export:
-        is_chosen = chosen_by(source)
-        require_any(any(is_chosen(_clean(m.name)) for m in export.members), f"{key}.path", source.path, source.include)
+    is_chosen = chosen_by(source)
+    found = any(is_chosen(_clean(member.name)) for member in _Export(source).members)
+    require_any(found, f"{key}.path", source.path, source.include)
 
 
 def notion_versions(source: NotionSource, fetched: Path) -> Iterable[str]:
@@ -79,20 +80,20 @@ def notion_files(source: NotionSource, fetched: Path) -> Iterator[FoundFile]:
     Raises:
         InputError: if the export is no zip file, or out of its bounds.
     """
-    with _Export(source) as export:
-        # `X_all.csv` has all rows and properties of a database, `X.csv` those of the view that was exported.
-        names = {member.name for member in export.members}
-        members = [m for m in export.members if f"{m.name.removesuffix('.csv')}_all.csv" not in names]
-        paths = _clean_paths(member.name for member in members)
-        is_chosen = chosen_by(source)
-        for member in sorted(members, key=lambda member: paths[member.name]):
-            if not is_chosen(paths[member.name]):
-                continue
-            if member.name.lower().endswith(".csv"):
-                yield from _database(member, paths[member.name], source)
-                continue
-            fetch = partial(_page, member, paths, source)
-            yield FoundFile(paths[member.name], fetch, member.n_bytes, licence=source.licence)
+    export = _Export(source)
+    # `X_all.csv` has all rows and properties of a database, `X.csv` those of the view that was exported.
+    names = {member.name for member in export.members}
+    members = [m for m in export.members if f"{m.name.removesuffix('.csv')}_all.csv" not in names]
+    paths = _clean_paths(member.name for member in members)
+    is_chosen = chosen_by(source)
+    for member in sorted(members, key=lambda member: paths[member.name]):
+        if not is_chosen(paths[member.name]):
+            continue
+        if member.name.lower().endswith(".csv"):
+            yield from _database(member, paths[member.name], source)
+            continue
+        fetch = partial(_page, member, paths, source)
+        yield FoundFile(paths[member.name], fetch, member.n_bytes, licence=source.licence)
 
 
 def _page(member: _Member, paths: Mapping[str, str], source: NotionSource, scratch: Path) -> Path:
@@ -220,14 +221,16 @@ def _fail(error: UnusableError, scratch: Path) -> Path:
 
 
 class _Export:
-    """The files of an export, whether packed or not."""
+    """The files of an export, whether packed or not.
+
+    Archives are open until the last member is gone: files are fetched after all of them were listed.
+    """
 
     def __init__(self, source: NotionSource) -> None:
         self._source = source
         self._open: list[IO[bytes] | zipfile.ZipFile] = []
+        weakref.finalize(self, _close, self._open)
         self.members: list[_Member] = []
-
-    def __enter__(self) -> _Export:
         root = Path(self._source.path)
         if root.is_dir():
             files = [file for file in sorted(root.rglob("*")) if file.is_file()]
@@ -242,11 +245,6 @@ class _Export:
         n_mb = sum(member.n_bytes for member in self.members) / 1e6
         if n_mb > self._source.max_total_mb:
             raise self._refused(f"unpacks to {n_mb:.0f} MB, more than max_total_mb={self._source.max_total_mb:g}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for archive in reversed(self._open):
-            archive.close()
 
     def _add(self, archive: zipfile.ZipFile, depth: int) -> None:
         self._open.append(archive)
@@ -257,7 +255,7 @@ class _Export:
             if depth == 0 and _PART.fullmatch(info.filename):
                 self._add_part(archive, info)
             else:
-                self.members.append(_Member(info.filename, info.file_size, partial(_unpacked, archive, info)))
+                self.members.append(_Member(info.filename, info.file_size, partial(self._unpacked, archive, info)))
 
     def _add_part(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         import tempfile
@@ -274,11 +272,15 @@ class _Export:
     def _refused(self, said: str) -> InputError:
         return InputError(f"source {self._source.name}: {self._source.path} {said}")
 
+    def _unpacked(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+        """Read a member, but not beyond the size that it states: a forged one unpacks to more than was allowed for."""
+        with archive.open(info) as packed:
+            content = packed.read(info.file_size + 1)
+        if len(content) > info.file_size:
+            raise zipfile.BadZipFile("the member is larger than it states")
+        return content
 
-def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """Read a member, but not beyond the size that it states: a forged one unpacks to more than was allowed for."""
-    with archive.open(info) as packed:
-        content = packed.read(info.file_size + 1)
-    if len(content) > info.file_size:
-        raise zipfile.BadZipFile("the member is larger than it states")
-    return content
+
+def _close(opened: list[IO[bytes] | zipfile.ZipFile]) -> None:
+    for archive in reversed(opened):
+        archive.close()

@@ -11,7 +11,7 @@ def contents(files: Iterable[FoundFile], scratch: Path) -> dict[str, str]:
     """Fetch every file; return its text by its path, `! reason` where it has none."""
     scratch.mkdir(exist_ok=True)
     found = {}
-    for file in files:
+    for file in list(files):  # as extraction does: all are listed before the first is fetched
         try:
             found[file.path] = file.fetch(scratch).read_text()
         except UnusableError as error:
