@@ -6,8 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from steps.errors import InputError
+from steps.extraction.cache import ExtractionCache
+from steps.extraction.extract import extract
 from steps.extraction.found import FoundFile
 from steps.extraction.git import GitSource, check_git, git_files, git_versions
+from steps.extraction.sources import ExtractionSettings, Sources
 from tests.extraction.fetched import contents
 
 MIT = (
@@ -98,6 +101,17 @@ def test_remote_repository_is_fetched_once_and_again_when_it_changed(repository:
     assert git_versions(remote, tmp_path) == [head]
     assert texts(remote, tmp_path) == {"docs/a.md": "changed"}
     assert texts(source(f"file://{repository}", ref=head, include=["docs/*"]), tmp_path) == {"docs/a.md": "changed"}
+
+
+def test_new_commit_reads_only_what_it_changed_and_rows_keep_their_ids(repository: Path, tmp_path: Path) -> None:
+    sources = Sources(sources=(source(repository),))
+    with ExtractionCache(tmp_path / "cache.sqlite", 10**9, "r") as cache:
+        before = extract(sources, ExtractionSettings(), cache).documents
+        commit(repository, docs__a_dot_md="changed")
+        after = extract(sources, ExtractionSettings(), cache).documents
+        assert (cache.n_from_cache, cache.n_read) == (1, 3)
+    assert before["path"][0] != after["path"][0]
+    assert (before["id"][0], before["id"][1] == after["id"][1]) == (after["id"][0], False)
 
 
 def test_nothing_of_a_hostile_repository_is_executed(repository: Path, tmp_path: Path) -> None:
