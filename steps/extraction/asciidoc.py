@@ -22,8 +22,8 @@ _FENCES = re.compile(r"(-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|\+{4,}|/{4,}|`{3,}|--)(\
 _MACRO = re.compile(r"(?:image|video|audio|include|ifdef|ifndef|ifeval|endif|toc|indexterm)::\S*\[.*\]")
 _CELL_STYLE = re.compile(r"(?:\d+(?:\.\d+)?[+*]|\.\d+[+*])?(?:[<^>](?:\.[<^>])?|\.[<^>])?[adehlmsv]?$")
 _INLINE = (
-    (re.compile(r"image:\S+?\[[^\]]*\]"), ""),
-    (re.compile(r"(?:link:|xref:|mailto:|https?://)[^\s\[\]]*\[([^\]]+)\]"), r"\1"),
+    (re.compile(r"image:[^\s\[]{1,500}\[[^\]]{0,500}\]"), ""),
+    (re.compile(r"(?:link:|xref:|mailto:|https?://)[^\s\[\]]{0,500}\[([^\]]{1,500})\]"), r"\1"),
     (re.compile(r"<<[^,>]+,\s*([^>]+)>>"), r"\1"),
     (re.compile(r"<<([^,>]+)>>"), r"\1"),
     (re.compile(r"(?:kbd|btn|menu|pass|footnote):\w*\[([^\]]*)\]"), r"\1"),

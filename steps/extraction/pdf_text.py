@@ -120,13 +120,18 @@ def _running_lines(pages: Sequence[Sequence[Block]]) -> set[str]:
         return set()
     counts: Counter[str] = Counter()
     for page in pages:
-        lines = [line for block in page for line in block.lines if block.kind == "text"]
-        if len(lines) < MIN_LINES_BESIDE:
-            continue
-        lines.sort(key=lambda line: line.middle)
-        n = 2 if len(lines) >= MIN_FULL_LINES else 1
-        counts.update({_without_digits(line.text) for line in (*lines[:n], *lines[-n:])})
+        counts.update({_without_digits(line.text) for line in _edge_lines(page)})
     return {text for text, n in counts.items() if n >= max(MIN_RUNNING_PAGES, RUNNING_SHARE * len(pages))}
+
+
+def _edge_lines(page: Sequence[Block]) -> list[Line]:
+    """Return the lines at the top and the bottom of a page, where heads and feet stand."""
+    lines = [line for block in page for line in block.lines if block.kind == "text"]
+    if len(lines) < MIN_LINES_BESIDE:
+        return []
+    lines.sort(key=lambda line: line.middle)
+    n = 2 if len(lines) >= MIN_FULL_LINES else 1
+    return [*lines[:n], *lines[-n:]]
 
 
 def _without_digits(text: str) -> str:
@@ -135,11 +140,12 @@ def _without_digits(text: str) -> str:
 
 def _page_text(page: Sequence[Block], levels: dict[float, int], running: set[str]) -> str:
     texts: list[str] = []
+    heads = {id(line) for line in _edge_lines(page) if _without_digits(line.text) in running}
     for number, block in enumerate(page):
         if block.kind == "table":
             texts.append(block.table)
             continue
-        lines = [line for line in block.lines if _without_digits(line.text) not in running]
+        lines = [line for line in block.lines if id(line) not in heads]
         is_edge = number in (0, len(page) - 1)
         if not lines or (is_edge and len(lines) == 1 and _PAGE_NUMBER.fullmatch(lines[0].text)):
             continue

@@ -127,7 +127,7 @@ def _words(text_page: Any, page_box: _Box) -> Iterator[Segment]:
     current: Segment | None = None
     text = ""
     has_space = False
-    for character, box, font in _characters(text_page, page_box):
+    for character, box, index in _characters(text_page, page_box):
         has_space = has_space or character == ADDED_SPACE
         if character == ADDED_SPACE:
             continue
@@ -139,7 +139,7 @@ def _words(text_page: Any, page_box: _Box) -> Iterator[Segment]:
         if character.isspace():
             continue
         if current is None:
-            current = Segment(*box, [], [], *font)
+            current = Segment(*box, [], [], *_font(text_page, index))
         text += character
         x0, x1, top, bottom = box
         current.x0, current.x1 = min(current.x0, x0), max(current.x1, x1)
@@ -164,8 +164,8 @@ def _is_apart(word: Segment, last: str, box: _Box, gap: float) -> bool:
     return is_beside or abs((top + bottom) - (word.top + word.bottom)) / 2 > SAME_LINE * height
 
 
-def _characters(text_page: Any, page_box: _Box) -> Iterator[tuple[str, _Box, tuple[float, bool]]]:
-    """Yield the characters that run as most of the page do: each with its box, its font's size and if it is bold.
+def _characters(text_page: Any, page_box: _Box) -> Iterator[tuple[str, _Box, int]]:
+    """Yield the characters that run as most of the page do: each with its box and its number on the page.
 
     `page_box` is left, bottom, right and top of the page, in points from the bottom left.
     """
@@ -190,11 +190,11 @@ def _characters(text_page: Any, page_box: _Box) -> Iterator[tuple[str, _Box, tup
             continue
         character = "-" if code == 2 else chr(code)  # pdfium's mark of a hyphen at the end of a line
         if pdfium.FPDFText_IsGenerated(text_page, index) == 1 and code != 2:
-            yield ADDED_SPACE, (0.0, 0.0, 0.0, 0.0), (0.0, False)
+            yield ADDED_SPACE, (0.0, 0.0, 0.0, 0.0), index
             continue
         if quarters[index] == quarter and pdfium.FPDFText_GetLooseCharBox(text_page, index, pointer):
             upright = (box.left - left, box.right - left, height - box.top, height - box.bottom)
-            yield character, _turned(upright, quarter), _font(text_page, index)
+            yield character, _turned(upright, quarter), index
 
 
 def main_quarter(quarters: Sequence[int]) -> int:

@@ -145,6 +145,12 @@ def test_pages_that_repeat_all_they_say_keep_it() -> None:
         document.add_page()
         document.cell(0, 6, "Background")
     assert read_pdf(bytes(document.output())).text == "\n\n".join(["Background"] * 4)
+    document = page(pages=0)
+    for _ in range(3):
+        document.add_page()
+        for _ in range(12):
+            document.cell(0, 6, "the same line", new_x="LMARGIN", new_y="NEXT")
+    assert read_pdf(bytes(document.output())).text.count("the same line") == 3 * 8
 
 
 def test_numbered_hanging_text_is_no_table() -> None:
