@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO, NamedTuple
 
@@ -108,29 +108,21 @@ def scratch_file(scratch: Path, path: str) -> Path:
     return Path(tempfile.mkdtemp(dir=scratch), f"content{suffix}")
 
 
-def write_bounded(stream: BinaryIO | Iterator[bytes], target: Path, max_bytes: int) -> Path:
+def write_bounded(stream: BinaryIO, target: Path, max_bytes: int) -> Path:
     """Write a stream to a file, giving up as soon as it is longer than `max_bytes`.
 
     Raises:
         UnusableError: `too_large_file`; nothing is left at `target`.
     """
-    chunks = stream if isinstance(stream, Iterator) and not hasattr(stream, "read") else _chunks(stream)  # type: ignore[arg-type]
     n_written = 0
     with target.open("wb") as file:
-        for chunk in chunks:
+        while n_written <= max_bytes and (chunk := stream.read(CHUNK_BYTES)):
             n_written += len(chunk)
-            if n_written > max_bytes:
-                break
             file.write(chunk)
     if n_written > max_bytes:
         target.unlink()
         raise UnusableError(ExtractDrop.TOO_LARGE_FILE, f"more than max_file_mb={max_bytes / 1e6:g}")
     return target
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
 
 
 def printable(path: str) -> str:
