@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
+from steps.artifacts import cache_folder
 from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
+from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
 from steps.registry.push import token_of
@@ -53,7 +55,17 @@ def sources_hash_of(config: RunConfig) -> str:
         *curation.dedup.index_paths,
         *([text_path] if text_path else []),
     ]
-    return fingerprint(config.sources) + hash_paths(others)
+    return fingerprint(config.sources, cache_folder() / FETCHED) + hash_paths(others)
+
+
+def source_lines(config: RunConfig) -> list[str]:
+    """Return one line per source: what it holds, and how much of it was extracted before."""
+    lines = []
+    with open_cache(cache_folder(), config.curation.extract) as cache:
+        for source in config.sources:
+            facts = source_facts(source, cache, cache_folder() / FETCHED)
+            lines.append(f"{source.name} ({source.type}{f': {facts}' if facts is not None else ''})")
+    return lines
 
 
 def _check_index(config: RunConfig) -> None:

@@ -84,7 +84,7 @@ def _planted_in(config: RunConfig, outputs: dict[str, Any]) -> list[dict[str, An
     test_rows = rows_of_split(outputs["sft_dataset"].load(), "test")
     prefixes = {}
     for source in config.sources:
-        root = Path(source.path or "")
+        root = Path(getattr(source, "path", None) or "")
         if root.is_relative_to(folder):
             place = root if root.is_dir() else root.parent
             prefixes[source.name] = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"

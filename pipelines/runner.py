@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pipelines.config import RunConfig, load_config
-from pipelines.preflight import check_config, sources_hash_of
+from pipelines.preflight import check_config, source_lines, sources_hash_of
 from pipelines.runtime import narrated, prepare_environment
 from pipelines.versions import artifact_ids, champion_of, find_version, previous_splits_of, version_name
 from steps.errors import DropLimitError, GateRefusedError
@@ -59,6 +59,8 @@ def plan_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     prepare_environment()
     _write_corpus(config)
     inventory = check_config(config)
+    if "sources" in inventory:
+        inventory["sources"] = source_lines(config)
     version, _ = _arguments(config)
     champion = champion_of(config.name, version)
     return {

@@ -38,6 +38,11 @@ def scratch_directory() -> Path:
     return path
 
 
+def cache_folder() -> Path:
+    """Return the folder for what can be had again: `TUNESMITH_CACHE`, or one in the user's home."""
+    return Path(os.environ.get("TUNESMITH_CACHE", Path.home() / ".cache" / "tunesmith"))
+
+
 class _Previewed(BaseMaterializer):
     """Writes the HTML preview beside the data."""
 
@@ -133,7 +138,7 @@ class ModelDirectoryMaterializer(_Previewed):
             return Path(self.uri, self.FILES)
         with self.artifact_store.open(f"{self.uri}/{self.MANIFEST}", "r") as file:
             manifest: dict[str, str] = json.load(file)
-        root = Path(os.environ.get("TUNESMITH_CACHE", Path.home() / ".cache" / "tunesmith")) / manifest_hash(manifest)
+        root = cache_folder() / manifest_hash(manifest)
         for name in manifest:
             self._fetch(name, root / name)
         return root

@@ -27,7 +27,8 @@ REPAIRS = pa.struct(
     [pa.field(kind, pa.int64()) for kind in ("mojibake", "nul", "control", "bom", "not_nfc", "surrogate", "line_end")]
 )
 
-#: One extracted file. `source` is the name of the config's source, `path` is relative to it.
+#: One extracted file. `source` is the name of the config's source, `path` is relative to it (of a Git repository with
+#: `@commit` behind it).
 DOCUMENTS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

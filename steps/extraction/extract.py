@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 
-from steps.extraction.conversations import detect_format, to_messages
-from steps.extraction.documents import read_file, read_text_row
-from steps.extraction.preferences import to_preferences
-from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.row_files import RawRow, rows_of_source
-from steps.extraction.sources import (
-    DatasetSource,
-    DocumentSource,
-    ExtractionSettings,
-    PreferenceSource,
-    Sources,
-    files_of,
-    name_of,
-)
-from steps.extraction.text import repair
-from steps.extraction.turns import Message
-from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
-from steps.progress import track
-from steps.rows import DOCUMENTS, EXAMPLES, PREFERENCES, content_id, messages_id, table
+from steps.extraction import columnar
+from steps.extraction.books import Batches, Books, Extraction
+from steps.extraction.cache import ExtractionCache
+from steps.extraction.conversion import document, document_or_example, preferences_of
+from steps.extraction.documents import columns_of
+from steps.extraction.found import FileChoice
+from steps.extraction.reading import read_found
+from steps.extraction.reasons import UnusableError
+from steps.extraction.row_blocks import Block, RawRow
+from steps.extraction.row_files import blocks_of_source
+from steps.extraction.row_sources import DatasetSource, PreferenceSource
+from steps.extraction.sources import DocumentFiles, ExtractionSettings, Sources, files_of
+from steps.extraction.sql import SqlSource
+from steps.progress import progress, track
+from steps.rows import EXAMPLES
 
-STAGE = "extract"
+__all__ = ["Extraction", "extract"]
 
 
-class Extraction(NamedTuple):
-    """What was read: schemas `DOCUMENTS`, `EXAMPLES`, `PREFERENCES` and `LEDGER`."""
-
-    documents: pa.Table
-    examples: pa.Table
-    preferences: pa.Table
-    ledger: pa.Table
-
-
-def extract(sources: Sources, settings: ExtractionSettings) -> Extraction:
+def extract(
+    sources: Sources,
+    settings: ExtractionSettings,
+    cache: ExtractionCache | None = None,
+    fetched: Path | None = None,
+) -> Extraction:
     """Read all sources.
+
+    Args:
+        sources: What to read.
+        settings: What to tolerate.
+        cache: What was extracted of contents before; none reads every file.
+        fetched: Folder where clones and pages are kept between runs; none keeps nothing.
 
     Returns:
         The three tables, and one ledger row per file and per data set row. A kept one has the id of the row that
@@ -48,156 +47,91 @@ def extract(sources: Sources, settings: ExtractionSettings) -> Extraction:
         of its source and place, and a detail that begins with the place (`path` or `path:row`).
 
     Raises:
-        InputError: if a Hub data set cannot be loaded.
+        InputError: if a source as a whole cannot be read.
         DropLimitError: if more than `max_drop_fraction` is unusable.
     """
-    books = _Books()
-    for source in sources.sources:
-        if isinstance(source, DocumentSource):
-            _read_documents(source, books)
-        elif isinstance(source, PreferenceSource):
-            _read_preferences(source, books)
-        else:
-            _read_dataset(source, books)
-    return books.close(settings)
-
-
-class _Books:
-    """What has been read so far."""
-
-    def __init__(self) -> None:
-        self.documents: list[dict[str, Any]] = []
-        self.examples: list[dict[str, Any]] = []
-        self.preferences: list[dict[str, Any]] = []
-        self.drops = Drops(STAGE)
-
-    def drop(self, source: str, path: str, row: int | None, error: UnusableError, line: int | None = None) -> None:
-        place = path if row is None else f"{path}:{row}"
-        said = ": ".join(part for part in (f"line {line}" if line else "", repair(error.detail)) if part)
-        self.drops.add(
-            content_id("unusable", source, path, row), error.reason, detail=f"{place} ({said})" if said else place
-        )
-
-    def close(self, settings: ExtractionSettings) -> Extraction:
-        documents = table(self.documents, DOCUMENTS)
-        examples = table(self.examples, EXAMPLES)
-        preferences = table(self.preferences, PREFERENCES)
-        dropped = self.drops.table()
-        made = [*documents["id"].to_pylist(), *examples["id"].to_pylist(), *preferences["id"].to_pylist()]
-        ids = pa.array([*made, *dropped["row_id"].to_pylist()], pa.string())
-        ledger = ledger_of(STAGE, ids, dropped)
-        check_books(STAGE, len(ids), len(made), ledger)
-        check_drop_fraction(ledger, settings.max_drop_fraction)
-        return Extraction(documents, examples, preferences, ledger)
-
-
-def _read_documents(source: DocumentSource, books: _Books) -> None:
-    for file in track(files_of(source), f"extract {source.name}"):
-        path = name_of(source, file)
-        try:
-            format_name, found = read_file(file, source.max_file_mb)
-        except UnusableError as error:
-            books.drop(source.name, path, None, error)
-            continue
-        books.documents.append(
-            _document(found.text, source.name, path, format=format_name, title=found.title, licence=source.licence)
-        )
-
-
-def _read_dataset(source: DatasetSource, books: _Books) -> None:
-    for raw in track(rows_of_source(source), f"extract {source.name}"):
-        try:
-            row = _columns(raw, source.columns)
-            format_name = detect_format(row) if source.format == "auto" else source.format
-            if format_name == "text" and source.text_as == "documents":
-                books.documents.append(_text_document(row, raw, source))
+    books = Books()
+    with tempfile.TemporaryDirectory(prefix="tunesmith-fetched-") as folder:
+        for source in sources.sources:
+            if isinstance(source, FileChoice):
+                _read_documents(source, settings, books, cache, fetched or Path(folder))
+            elif isinstance(source, PreferenceSource):
+                _read_preferences(source, books)
             else:
-                messages = _repaired(to_messages(row, format_name))
-                books.examples.append(_example(messages, raw, source, row))
-        except UnusableError as error:
-            books.drop(source.name, raw.path, raw.row, error, raw.line)
+                _read_dataset(source, books)
+    return books.close(settings.max_drop_fraction)
 
 
-def _read_preferences(source: PreferenceSource, books: _Books) -> None:
-    for raw in track(rows_of_source(source), f"extract {source.name}"):
-        try:
-            row = _columns(raw, source.columns)
-            found = list(to_preferences(row))
-        except UnusableError as error:
-            books.drop(source.name, raw.path, raw.row, error, raw.line)
+def _read_documents(
+    source: DocumentFiles, settings: ExtractionSettings, books: Books, cache: ExtractionCache | None, fetched: Path
+) -> None:
+    limits = settings.reading.model_copy(update={"max_file_mb": source.max_file_mb})
+    found_files = read_found(files_of(source, fetched), limits, cache)
+    for file, result in track(found_files, f"extract {source.name}"):
+        if isinstance(result, UnusableError):
+            books.drop(source.name, file.shown_path, None, result)
             continue
-        for pair in found:
-            prompt, chosen, rejected = map(_repaired, (pair.prompt, pair.chosen, pair.rejected))
-            origin = (source.name, raw.path, raw.row, pair.variant)
-            books.preferences.append(
-                {
-                    "id": content_id(
-                        "preference", messages_id(prompt), messages_id(chosen), messages_id(rejected), *origin
-                    ),
-                    "prompt": prompt,
-                    "chosen": chosen,
-                    "rejected": rejected,
-                    "ranker": source.ranker,
-                    "source": source.name,
-                    "path": raw.path,
-                    "row": raw.row,
-                    "chosen_score": pair.chosen_score,
-                    "rejected_score": pair.rejected_score,
-                }
+        format_name, found = result
+        books.documents.add(
+            document(
+                found.text,
+                source.name,
+                file.path,
+                shown_path=file.shown_path,
+                format=format_name,
+                **(columns_of(found) | {"title": file.title or found.title, "licence": found.licence or file.licence}),
             )
+        )
 
 
-def _columns(raw: RawRow, columns: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row with its columns renamed.
-
-    Raises:
-        UnusableError: if the row could not be parsed, is no object.
-    """
-    if isinstance(raw.value, UnusableError):
-        raise raw.value
-    if not isinstance(raw.value, Mapping):
-        raise UnusableError(ExtractDrop.NOT_AN_OBJECT, f"found {type(raw.value).__name__}")
-    row = dict(raw.value)
-    renamed = {new: row.pop(old) for old, new in columns.items() if old in row}
-    return row | renamed
+def _read_dataset(source: DatasetSource | SqlSource, books: Books) -> None:
+    with progress(f"extract {source.name}") as bar:
+        for block in blocks_of_source(source):
+            _read_block(block, source, books)
+            bar.advance(block.n_rows)
 
 
-def _document(text: str, source: str, path: str, **rest: Any) -> dict[str, Any]:
-    return {"id": content_id("document", source, path, text), "text": text, "source": source, "path": path, **rest}
+def _read_block(block: Block, source: DatasetSource | SqlSource, books: Books) -> None:
+    """Convert a block by columns, or the parts of it for which that goes, and its other rows one by one."""
+    converted = columnar.convert(block, source)
+    parts = block.parts() if converted is None and columnar.is_for(source) else []
+    if parts:
+        for part in parts:
+            _read_block(part, source, books)
+    elif converted is None:
+        _read_rows(block.rows(), source, books, books.examples)
+    elif converted.left:
+        books.examples.add_table(_with_left(converted, block, source, books))
+    else:
+        books.examples.add_table(converted.examples)
 
 
-def _text_document(row: Mapping[str, Any], raw: RawRow, source: DatasetSource) -> dict[str, Any]:
-    """Make a document of a raw text row; its path is `file:row`, and the row's own path behind another colon."""
-    text = row.get("text")
-    if not isinstance(text, str):
-        reason = ExtractDrop.MISSING_KEYS if text is None else ExtractDrop.WRONG_TYPE
-        raise UnusableError(reason, f"text is {type(text).__name__}; found {', '.join(sorted(map(str, row))[:12])}")
-    own_path = row.get("path") if isinstance(row.get("path"), str) else None
-    format_name, found = read_text_row(text, own_path)
-    path = f"{raw.place}:{own_path}" if own_path else raw.place
-    title = row.get("title") if isinstance(row.get("title"), str) else None
-    licence = _licence(row, source)
-    return _document(found.text, source.name, path, format=format_name, title=title or found.title, licence=licence)
+def _with_left(
+    converted: columnar.Converted, block: Block, source: DatasetSource | SqlSource, books: Books
+) -> pa.Table:
+    """Convert the rows that are left one by one, and put all into the order of the block."""
+    left = Batches(EXAMPLES)
+    _read_rows(block.raw(converted.left), source, books, left)
+    return pa.concat_tables([converted.examples, left.close()]).sort_by("row")
 
 
-def _example(messages: list[Message], raw: RawRow, source: DatasetSource, row: Mapping[str, Any]) -> dict[str, Any]:
-    row_id = messages_id(messages, source.name, raw.path, raw.row)
-    return {
-        "id": row_id,
-        "messages": messages,
-        "kind": "imported",
-        "source": source.name,
-        "path": raw.path,
-        "row": raw.row,
-        "group_id": row_id,
-        "licence": _licence(row, source),
-    }
+def _read_rows(raws: Iterator[RawRow], source: DatasetSource | SqlSource, books: Books, examples: Batches) -> None:
+    for raw in raws:
+        try:
+            kind, row = document_or_example(raw, source)
+        except UnusableError as error:
+            books.drop(source.name, raw.path, raw.row, error, raw.line)
+        else:
+            (books.documents if kind == "document" else examples).add(row)
 
 
-def _licence(row: Mapping[str, Any], source: DatasetSource) -> str | None:
-    own = row.get("licence") or row.get("license")
-    return own if isinstance(own, str) else source.licence
-
-
-def _repaired(messages: list[Message]) -> list[Message]:
-    return [{"role": message["role"], "content": repair(message["content"])} for message in messages]
+def _read_preferences(source: PreferenceSource, books: Books) -> None:
+    with progress(f"extract {source.name}") as bar:
+        for block in blocks_of_source(source):
+            for raw in block.rows():
+                try:
+                    for row in preferences_of(raw, source):
+                        books.preferences.add(row)
+                except UnusableError as error:
+                    books.drop(source.name, raw.path, raw.row, error, raw.line)
+            bar.advance(block.n_rows)

@@ -1,131 +1,118 @@
-"""Rows out of JSONL, JSON and Parquet files and Hub data sets; what cannot be parsed is a row too, with its reason."""
+"""Rows out of files, buckets, the Hub and queries; what cannot be parsed is a row too, with its reason."""
 
 from __future__ import annotations
 
-import json
+import tempfile
+import zlib
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
-from steps.errors import InputError
+import pyarrow as pa
+
+from steps.extraction.column_rows import arrow_blocks, parquet_blocks
+from steps.extraction.csv_rows import csv_blocks
+from steps.extraction.json_rows import json_blocks, json_line_blocks
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.sources import DatasetSource, PreferenceSource, files_of, name_of
+from steps.extraction.row_blocks import Block, RawRow, failed, limited
+from steps.extraction.row_sources import RowFileSource, row_files
+from steps.extraction.sql import SqlSource
 
-#: Rows of a Parquet file held in memory at a time.
-BATCH_ROWS = 1_000
-
-
-class RawRow(NamedTuple):
-    """One row as it was found: `value` is whatever JSON held, or the error that says why there is nothing."""
-
-    path: str
-    row: int | None  # zero-based; None speaks of the whole file
-    line: int | None  # one-based, where the file has lines
-    value: Any
-
-    @property
-    def place(self) -> str:
-        """`path`, or `path:row`."""
-        return self.path if self.row is None else f"{self.path}:{self.row}"
+RowSource = RowFileSource | SqlSource
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
-def rows_of_source(source: DatasetSource | PreferenceSource) -> Iterator[RawRow]:
-    """Yield the rows of a source, at most `source.limit`.
+def rows_of_source(source: RowSource) -> Iterator[RawRow]:
+    """Yield the rows of a source one by one, at most `source.limit`.
 
     Raises:
-        InputError: if a Hub data set cannot be loaded.
+        InputError: if a Hub data set cannot be loaded, or a query fails.
     """
-    rows = _hub_rows(source) if source.hub_id is not None else _local_rows(source)
-    return islice(rows, source.limit)
+    for block in blocks_of_source(source):
+        yield from block.rows()
 
 
-def _local_rows(source: DatasetSource | PreferenceSource) -> Iterator[RawRow]:
-    for file in files_of(source):
-        path = name_of(source, file)
-        try:
-            if file.suffix.lower() == ".parquet":
-                yield from _parquet_rows(file, path)
-            elif file.suffix.lower() == ".json":
-                yield from _json_rows(file, path)
-            else:
-                yield from _json_lines(file, path)
-        except OSError as error:
-            yield RawRow(path, None, None, UnusableError(ExtractDrop.UNREADABLE_FILE, error.strerror or str(error)))
+def blocks_of_source(source: RowSource) -> Iterator[Block]:
+    """Yield the rows of a source in blocks, at most `source.limit` rows.
+
+    Raises:
+        InputError: if a Hub data set cannot be loaded, or a query fails.
+    """
+    return limited(_blocks(source), source.limit)
 
 
-def _json_rows(file: Path, path: str) -> Iterator[RawRow]:
-    """Yield the elements of an array, one object, or the lines of JSONL under a `.json` name."""
-    content = file.read_bytes()
-    value = parse_json(content)
-    first_line = content.split(b"\n", 1)[0]
-    if isinstance(value, UnusableError) and isinstance(parse_json(first_line), dict):
-        yield from _json_lines(file, path)
-    elif isinstance(value, list):
-        yield from (RawRow(path, row, None, element) for row, element in enumerate(value))
+def _blocks(source: RowSource) -> Iterator[Block]:
+    if isinstance(source, SqlSource):
+        from steps.extraction.sql import sql_blocks
+
+        yield from sql_blocks(source)
+    elif source.hub_id is not None:
+        from steps.extraction.hub import hub_blocks
+
+        yield from hub_blocks(source)
     else:
-        yield RawRow(path, None if isinstance(value, UnusableError) else 0, None, value)
+        yield from _file_blocks(source)
 
 
-def _json_lines(file: Path, path: str) -> Iterator[RawRow]:
-    row = 0
-    with file.open("rb") as stream:
-        for line, content in enumerate(stream, start=1):
-            if content.strip():
-                yield RawRow(path, row, line, parse_json(content))
-                row += 1
-    if row == 0:
-        yield RawRow(path, None, None, UnusableError(ExtractDrop.EMPTY_FILE, "no rows"))
+def _file_blocks(source: RowFileSource) -> Iterator[Block]:
+    """Yield the blocks of each file; a file from a bucket lies in a scratch folder for as long as it is read."""
+    for found in row_files(source):
+        with tempfile.TemporaryDirectory(prefix="tunesmith-rows-") as scratch:
+            try:
+                file = found.fetch(Path(scratch))
+                yield from _blocks_of_file(file, found.path, source)
+            except UnusableError as error:
+                yield failed(found.path, error.reason, error.detail)
+            except OSError as error:
+                yield failed(found.path, ExtractDrop.UNREADABLE_FILE, error.strerror or str(error))
 
 
-def _parquet_rows(file: Path, path: str) -> Iterator[RawRow]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    row = 0
-    try:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
-            for value in batch.to_pylist():
-                yield RawRow(path, row, None, value)
-                row += 1
-    except pa.ArrowException as error:
-        yield RawRow(path, None, None, UnusableError(ExtractDrop.BROKEN_PARQUET, f"behind row {row}: {error}"[:200]))
-
-
-def _hub_rows(source: DatasetSource | PreferenceSource) -> Iterator[RawRow]:
-    from datasets import load_dataset
-
-    try:
-        dataset = load_dataset(source.hub_id, source.config_name, split=source.split, revision=source.revision)
-    except Exception as error:  # the hub's client fails in many ways; all mean that this source cannot be read
-        raise InputError(
-            f"source {source.name}: the data set {source.hub_id} (split {source.split}, revision "
-            f"{source.revision or 'newest'}) cannot be loaded: {type(error).__name__}: {str(error)[:300]}. "
-            "Check the names, sign in with `hf auth login`, or download it and give its path"
-        ) from error
-    path = f"{source.hub_id}/{source.split}"
-    yield from (RawRow(path, row, None, value) for row, value in enumerate(dataset))
+def _blocks_of_file(file: Path, path: str, source: RowFileSource) -> Iterator[Block]:
+    name = PurePosixPath(path)
+    compression = _COMPRESSIONS.get(name.suffix.lower())
+    suffix = PurePosixPath(name.stem).suffix.lower() if compression else name.suffix.lower()
+    if suffix == ".parquet":
+        yield from parquet_blocks(file, path)
+        return
+    if suffix in {".arrow", ".feather"}:
+        yield from arrow_blocks(file, path)
+        return
+    max_row_bytes = int(source.max_row_mb * 1e6)
+    with _Text(file, compression, int(source.max_file_mb * 1e6)) as text:
+        stream = cast(BinaryIO, text)
+        if suffix == ".json":
+            yield from json_blocks(stream, path, max_row_bytes, source.rows_at)
+        elif suffix in {".csv", ".tsv"}:
+            delimiter = source.delimiter or ("\t" if suffix == ".tsv" else None)
+            yield from csv_blocks(stream, path, max_row_bytes, delimiter, source.encoding)
+        else:
+            yield from json_line_blocks(stream, path, max_row_bytes)
 
 
-def parse_json(content: bytes) -> Any:
-    r"""Parse strict JSON in UTF-8; return an `UnusableError` instead of raising one.
+class _Text:
+    """A file's bytes after decompression, up to a bound: some kilobytes may unpack to more than any disk holds."""
 
-    >>> parse_json(b'{"a": 1}')
-    {'a': 1}
-    >>> parse_json(b'[NaN]')
-    UnusableError('invalid_json: NaN is not JSON')
-    """
-    try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnusableError as error:
-        return error
-    except UnicodeDecodeError as error:
-        return UnusableError(ExtractDrop.UNKNOWN_ENCODING, f"not UTF-8: {error.reason} at byte {error.start}")
-    except RecursionError:
-        return UnusableError(ExtractDrop.TOO_DEEP_JSON, "nested deeper than Python's recursion limit")
-    except ValueError as error:
-        return UnusableError(ExtractDrop.INVALID_JSON, str(error)[:200])
+    def __init__(self, file: Path, compression: str | None, max_bytes: int) -> None:
+        self._stream = pa.input_stream(str(file), compression=compression, buffer_size=1 << 20)
+        self._left, self._max_bytes = max_bytes, max_bytes
 
+    def __enter__(self) -> _Text:
+        return self
 
-def _refuse_constant(name: str) -> None:
-    raise UnusableError(ExtractDrop.INVALID_JSON, f"{name} is not JSON")
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` bytes.
+
+        Raises:
+            UnusableError: `too_large_file` behind the bound, `broken_archive` where the compressed data are damaged.
+        """
+        try:
+            found = bytes(self._stream.read(size))
+        except (OSError, pa.ArrowException, zlib.error) as error:
+            raise UnusableError(ExtractDrop.BROKEN_ARCHIVE, str(error)[:200]) from None
+        self._left -= len(found)
+        if self._left < 0:
+            raise UnusableError(ExtractDrop.TOO_LARGE_FILE, f"more than max_file_mb={self._max_bytes / 1e6:g}")
+        return found

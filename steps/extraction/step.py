@@ -3,10 +3,12 @@
 from typing import Annotated
 
 import pyarrow as pa
-from zenml import step
+from zenml import log_metadata, step
 
+from steps.artifacts import cache_folder
 from steps.caching import rerun_when_changed
 from steps.extraction.extract import extract
+from steps.extraction.inventory import FETCHED, open_cache
 from steps.extraction.sources import ExtractionSettings, Sources
 
 
@@ -19,6 +21,9 @@ def extract_documents(
     Annotated[pa.Table, "imported_preferences"],
     Annotated[pa.Table, "extract_ledger"],
 ]:
-    """Read all sources; `fingerprint` hashes their files, so that changed ones are read again."""
-    found = extract(sources, settings)
+    """Read all sources; `fingerprint` hashes what they hold, so that changed ones are read again."""
+    with open_cache(cache_folder(), settings) as cache:
+        found = extract(sources, settings, cache, cache_folder() / FETCHED)
+        if cache is not None:
+            log_metadata({"n_from_cache": cache.n_from_cache, "n_read": cache.n_read})
     return found.documents, found.examples, found.preferences, found.ledger

@@ -129,6 +129,21 @@ def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.parametrize(
+    "folder", ["docs-docling-text", "docs-markitdown", "docs-zenml-projects", "pdf-pypdf", "blns", "jsontestsuite"]
+)
+def test_every_real_file_is_a_document_or_a_reason(real_data: Path, folder: str) -> None:
+    place = real_data / folder
+    found = run({"type": "documents", "name": "all", "path": str(place), "include": ["**"], "exclude": []})
+    files = {file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()}
+    dropped = [row for row in found.ledger.to_pylist() if row["decision"] == "dropped"]
+    told = {row["detail"].split(" (")[0]: row["reason"] for row in dropped}
+    assert files == {*found.documents["path"].to_pylist(), *told}
+    assert found.ledger.num_rows == len(files)
+    assert not {"reader_crashed", "reader_timed_out", "reader_out_of_memory", "unreadable_file"} & set(told.values())
+
+
+@pytest.mark.real_data
 def test_real_data_sets_are_read_without_a_loss(real_data: Path) -> None:
     found = run(
         {

@@ -1,4 +1,5 @@
 import json
+import struct
 from pathlib import Path
 
 import pyarrow as pa
@@ -6,9 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from steps.errors import InputError
+from steps.extraction.json_rows import parse_json
 from steps.extraction.reasons import ExtractDrop, UnusableError
-from steps.extraction.row_files import RawRow, parse_json, rows_of_source
-from steps.extraction.sources import DatasetSource
+from steps.extraction.row_blocks import RawRow
+from steps.extraction.row_files import rows_of_source
+from steps.extraction.row_sources import DatasetSource
+from steps.extraction.sources import check_sources
 
 
 def rows(path: Path, **settings: object) -> list[RawRow]:
@@ -67,10 +71,76 @@ def test_hostile_json_is_an_error_value_and_no_crash(content: bytes, reason: Ext
     assert found.reason == reason
 
 
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_arrow_rows_are_plain_values(tmp_path: Path, kind: str) -> None:
+    table = pa.table({"a": list(range(25_000))})
+    name = "rows.arrow" if kind == "stream" else "rows.feather"
+    new = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
+    with pa.OSFile(str(tmp_path / name), "wb") as file, new(file, table.schema) as writer:
+        writer.write_table(table)
+    found = rows(tmp_path)
+    assert [row.value["a"] for row in found] == [row.row for row in found] == list(range(25_000))
+
+
+def test_arrow_file_whose_offsets_lead_astray_is_one_row(tmp_path: Path) -> None:
+    table = pa.table({"a": ["abc", "defgh"]})
+    with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    head, offsets, tail = (tmp_path / "rows.arrow").read_bytes().partition(struct.pack("<3i", 0, 3, 8))
+    assert offsets
+    (tmp_path / "rows.arrow").write_bytes(head + struct.pack("<3i", 0, 3, 1 << 30) + tail)
+    assert values(tmp_path) == [ExtractDrop.BROKEN_ARROW]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_packed_rows_are_read_and_damaged_ones_say_so(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows.jsonl{suffix}"
+    compression = {".gz": "gzip", ".zst": "zstd"}[suffix]
+    lines = b"".join(b'{"a": %d}\n' % number for number in range(20_000))
+    with pa.output_stream(str(path), compression=compression) as file:
+        file.write(lines)
+    assert values(tmp_path) == [{"a": number} for number in range(20_000)]
+    assert values(tmp_path, max_file_mb=0.1)[-1] == ExtractDrop.TOO_LARGE_FILE
+    path.write_bytes(path.read_bytes()[:-1_000])
+    assert values(tmp_path)[-1] == ExtractDrop.BROKEN_ARCHIVE
+
+
+def test_line_beyond_its_bound_is_one_row_and_the_others_are_read(tmp_path: Path) -> None:
+    lines = ['{"a": 1}', '{"a": "' + "x" * 9_000_000 + '"}', '{"a": 3}', "", '{"a": 4}']
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    found = rows(tmp_path, max_row_mb=0.1)
+    assert [(row.row, row.line) for row in found] == [(0, 1), (1, 2), (2, 3), (3, 5)]
+    assert values(tmp_path, max_row_mb=0.1)[1] == ExtractDrop.TOO_LARGE_ROW
+    assert values(tmp_path, max_row_mb=10)[1] == {"a": "x" * 9_000_000}
+
+
+def test_rows_within_an_object_are_found_by_their_path(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('{"id": 1, "train": {"samples": [{"a": 1}, {"a": 2}]}}')
+    assert values(tmp_path, rows_at="train.samples") == [{"a": 1}, {"a": 2}]
+    (missing,) = rows(tmp_path, rows_at="train.rows")
+    assert str(missing.value) == "missing_keys: rows_at=train.rows: train holds samples, not rows"
+    assert values(tmp_path, rows_at="id") == [ExtractDrop.WRONG_TYPE]
+
+
+def test_folder_that_datasets_saved_is_read_in_its_order(tmp_path: Path) -> None:
+    import datasets
+
+    folder = tmp_path / "saved"
+    split = datasets.Dataset.from_dict({"text": ["a", "b", "c"]})
+    datasets.DatasetDict({"train": split, "test": split.select([1])}).save_to_disk(str(folder))
+    assert values(folder) == [{"text": "a"}, {"text": "b"}, {"text": "c"}]
+    assert values(folder, split="test") == [{"text": "b"}]
+    assert values(folder / "train") == values(folder)
+    with pytest.raises(InputError, match="holds no file to read"):
+        check_sources([DatasetSource(name="rows", path=str(folder), split="validation")])
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("x.parquet", ExtractDrop.BROKEN_PARQUET),
+        ("x.arrow", ExtractDrop.BROKEN_ARROW),
+        ("x.csv", ExtractDrop.EMPTY_FILE),
         ("x.json", ExtractDrop.INVALID_JSON),
         ("x.jsonl", ExtractDrop.EMPTY_FILE),
     ],
@@ -91,8 +161,9 @@ def test_hub_data_set_is_read_through_datasets(tmp_path: Path, monkeypatch: pyte
     folder.mkdir()
     (folder / "train.jsonl").write_text(json.dumps({"text": "hello"}) + "\n")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    source = DatasetSource(name="hub", hub_id=str(folder))
-    assert [(row.row, row.value) for row in rows_of_source(source)] == [(0, {"text": "hello"})]
+    for streaming in (False, True):
+        source = DatasetSource(name="hub", hub_id=str(folder), streaming=streaming)
+        assert [(row.row, row.value) for row in rows_of_source(source)] == [(0, {"text": "hello"})]
 
 
 def test_hub_data_set_that_cannot_be_had_says_what_to_do() -> None:

@@ -7,8 +7,8 @@ import yaml
 from click.testing import CliRunner
 
 from pipelines.cli import main
-from pipelines.config import load_config
-from pipelines.preflight import check_config
+from pipelines.config import RunConfig, load_config
+from pipelines.preflight import check_config, source_lines
 from steps.errors import ConfigError, InputError
 from tests.pipelines.conftest import SMALL
 
@@ -35,6 +35,13 @@ def checked(tmp_path, monkeypatch):
 
 def test_a_sound_config_passes_and_lists_its_sources(checked):
     assert checked() == {"sources": ["notes (documents)"]}
+
+
+def test_plan_says_what_a_source_holds(tmp_path):
+    (tmp_path / "a.md").write_text("# A\n\nText.\n")
+    source = {"type": "documents", "name": "notes", "path": str(tmp_path)}
+    config = RunConfig.model_validate({"name": "x", "sources": [source]})
+    assert source_lines(config) == ["notes (documents: 1 file, 0.0 MB, 0 extracted already)"]
 
 
 @pytest.mark.parametrize(
