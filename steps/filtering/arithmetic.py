@@ -31,8 +31,8 @@ CANDIDATE = r"[\d)%]\s*(?:=|≈|≃|\\approx)|\d%?\s+of\s+[$€£]?\d"
 
 _ANNOTATION = re.compile(r"<<([^<>=]{1,120})=([^<>=]{1,40})>>")
 _PART = re.compile(
-    rf"(?<![\w.,/])(?P<part>{NUMBER}\s?%|\d+/\d+)\s+of\s+[$€£¥]?(?P<whole>{NUMBER})(?!\s?%)\s+(?:is|equals|=)\s+"
-    rf"[$€£¥]?(?P<result>{NUMBER})(?=[.,;!?)]?(?:\s|$))(?!\s+(?:thousand|million|billion|percent|more|less|of|times)\b)"
+    rf"(?<![\w.,/])(?<![-+*/×] )(?P<part>{NUMBER}\s?%|\d+/\d+)\s+of\s+[$€£¥]?(?P<whole>{NUMBER})(?!\s?%)\s+(?:is|equals|=)\s+"
+    rf"[$€£¥]?(?P<result>{NUMBER})(?=[.,;!?)]?(?:\s|$))(?!\s+(?:thousand|million|billion|percent|more|less|of|times)\b|\s*[-+*/×])"
 )
 #: The sentence itself says that the sum does not hold, or counts in another way.
 _DENIED = re.compile(
@@ -40,6 +40,11 @@ _DENIED = re.compile(
     r"rather than|suppose|binary|hexadecimal|octal|base[- ]?\d+|mod|modulo|concatenat\w*|pattern|puzzle|riddle)\b",
     re.IGNORECASE,
 )
+#: Times of the day, and what may be binary: none of it is a decimal number. `0930`, `1011 + 1`.
+_OTHER_NUMBERS = re.compile(r"(?<![\d.,])0\d|\A[^2-9]*[01]{3}[^2-9]*\Z")
+#: `Weeks 1-2 = 70`
+_RANGE = re.compile(r"\A(\d+)[-–](\d+)\Z")
+_LOOSE_DIVISION = re.compile(r"[/÷]\s*(\d+\s?/\s?\d+)")
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 #: Characters of a sentence looked at on each side of a sum.
 SENTENCE = 300
@@ -127,27 +132,46 @@ def _denied(prose: str, start: int, end: int) -> bool:
     return bool(_DENIED.search(before[begin:] + " " + (after[: stop.start()] if stop else after)))
 
 
-def _compared(left: str, right: str, settings: ArithmeticSettings, *, about: bool, written: str) -> WrongSum | None:
+def _compared(
+    left: str, right: str, settings: ArithmeticSettings, *, about: bool, written: str
+) -> WrongSum | None:
     """Return the sum if no reading of its two sides makes them equal."""
     percent = "%" in left + right
-    if percent and re.search(r"[-+−–]", left + right):
+    if (percent and re.search(r"[-+−–]", left + right)) or _OTHER_NUMBERS.search(left + right):
         return None  # 50 + 10%: of what?
+    span = _RANGE.match(left)
+    if span and int(span[1]) < int(span[2]):
+        return None
+    tolerance = settings.approximate_tolerance if about else settings.relative_tolerance
     first: Value | None = None
     try:
-        for one_reading, other_reading in product((True, False) if percent else (True,), repeat=2):
-            one = evaluate(left, percent_is_hundredth=one_reading)
-            other = evaluate(right, percent_is_hundredth=other_reading)
-            if not one.n_operators and not other.n_operators:
-                return None
-            tolerance = settings.approximate_tolerance if about else settings.relative_tolerance
+        for hundredths in product((True, False) if percent else (True,), repeat=2):
+            one = evaluate(left, percent_is_hundredth=hundredths[0])
+            other = evaluate(right, percent_is_hundredth=hundredths[1])
+            if not one.n_operators and not other.n_operators and not written.startswith("<<"):
+                return None  # "x = 3 = 4" names a number twice
             if _equal(one, other, tolerance) or _equal(other, one, tolerance) or _goes_on(one, right):
                 return None
             first = first or (one if one.n_operators else other)
+        if any(_equal(one, other, tolerance) for one, other in _other_readings(left, right)):
+            return None
     except NotArithmeticError:
         return None
-    if first is None or _in_base_two(left, right):
-        return None
-    return WrongSum(written, first.exact)
+    return None if first is None else WrongSum(written, first.exact)
+
+
+def _other_readings(left: str, right: str) -> Iterator[tuple[Value, Value]]:
+    """Yield what a writer may have meant by loose notation: `25 / 1/3` divides by a third; `$1 / 2 = 50` is in cents."""
+    for one, other in product(_divided_by_fractions(left), _divided_by_fractions(right)):
+        yield evaluate(one), evaluate(other)
+        if "$" in left + right or "€" in left + right:
+            yield evaluate(f"({one}) * 100"), evaluate(other)
+            yield evaluate(f"({one}) / 100"), evaluate(other)
+
+
+def _divided_by_fractions(side: str) -> tuple[str, ...]:
+    whole = _LOOSE_DIVISION.sub(r"/ (\1)", side)
+    return (side,) if whole == side else (side, whole)
 
 
 def _goes_on(left: Value, right: str) -> bool:
@@ -163,11 +187,6 @@ def _equal(sum_: Value, result: Value, tolerance: float) -> bool:
         if difference < Fraction(1, 10**result.n_decimals):  # up, down, or cut off
             return True
     return difference <= Fraction(tolerance).limit_denominator(10**6) * abs(sum_.exact)
-
-
-def _in_base_two(left: str, right: str) -> bool:
-    """Return whether the sum may be one of binary numbers, which this does not work out."""
-    return not re.search(r"[2-9]", left + right) and bool(re.search(r"[01]{3}", left + right))
 
 
 def _squeezed(text: str) -> str:

@@ -132,12 +132,16 @@ def _may_begin(tokens: list[Token], first: int) -> bool:
         return True
     apart = before.end < here.start
     if before.kind == "word":
-        return apart and len(before.text) > 1 and before.text.lower() not in _BINDS_BEFORE
+        # "Week 2 = 35 + 35" names something; it does not say that 2 is 70.
+        is_sum = tokens[first + 1].kind != "equals"
+        return is_sum and apart and len(before.text) > 1 and before.text.lower() not in _BINDS_BEFORE
     if before.kind == "open":
         return first < 2 or tokens[first - 2].kind not in {"word", "number", "close"} or tokens[first - 2].end < before.start
     if before.kind == "close":
         return apart and first == 2  # "2) 3 + 4 = 7" at the beginning of a line
-    return before.kind == "other" and before.text in _ENDS_BEFORE and (apart or before.text in "\"“‘|•>:→⇒`*")
+    if before.kind != "other" or (first > 1 and tokens[first - 2].kind == "operator"):
+        return False
+    return before.text in _ENDS_BEFORE and (apart or before.text in "\"“‘|•>:→⇒`*")
 
 
 def _right_side(tokens: list[Token], start: int) -> int | None:
