@@ -132,9 +132,7 @@ def _denied(prose: str, start: int, end: int) -> bool:
     return bool(_DENIED.search(before[begin:] + " " + (after[: stop.start()] if stop else after)))
 
 
-def _compared(
-    left: str, right: str, settings: ArithmeticSettings, *, about: bool, written: str
-) -> WrongSum | None:
+def _compared(left: str, right: str, settings: ArithmeticSettings, *, about: bool, written: str) -> WrongSum | None:
     """Return the sum if no reading of its two sides makes them equal."""
     percent = "%" in left + right
     if (percent and re.search(r"[-+−–]", left + right)) or _OTHER_NUMBERS.search(left + right):

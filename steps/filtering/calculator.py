@@ -19,7 +19,19 @@ MAX_TOKENS = 120
 #: A number: plain, with separators, or beginning with its decimal point; RE2 and `re`.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 #: Characters of operators, mapped to the one that the grammar knows.
-OPERATORS = {"×": "*", "·": "*", "⋅": "*", "∙": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", "**": "^", "⁄": "/"}
+OPERATORS = {
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "∙": "*",
+    "x": "*",
+    "X": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "**": "^",
+    "⁄": "/",
+}
 _TOKEN = re.compile(rf"\s*(?:[$€£¥]\s?)?(?:(?P<number>{NUMBER})(?P<percent>\s?%)?|(?P<mark>\*\*|[-+*/^()×·⋅∙xX÷−–⁄]))")
 
 

@@ -33,7 +33,7 @@ _BINDS_AFTER = set(
 )
 #: Characters that may stand before a sum, or after a result, without changing it.
 _ENDS_BEFORE = frozenset(".,:;!?\"“”‘’'`•—→⇒|>…#*")
-_ENDS_AFTER = frozenset(".,:;!?\"“”’`—→⇒|<…)]")
+_ENDS_AFTER = frozenset('.,:;!?"“”’`—→⇒|<…)]')
 
 
 class Token(NamedTuple):
@@ -97,7 +97,11 @@ def _tokens(line: str) -> list[Token]:
     tokens = [Token(match.lastgroup or "other", match.group(), *match.span()) for match in _TOKEN.finditer(line)]
     for place, token in enumerate(tokens[1:-1], start=1):
         # "3 x 4": a cross, where numbers stand on both sides.
-        if token.text in {"x", "X"} and tokens[place - 1].kind in _OPERAND_ENDS and tokens[place + 1].kind in _OPERAND_STARTS:
+        if (
+            token.text in {"x", "X"}
+            and tokens[place - 1].kind in _OPERAND_ENDS
+            and tokens[place + 1].kind in _OPERAND_STARTS
+        ):
             tokens[place] = token._replace(kind="operator")
     return tokens
 
@@ -136,12 +140,16 @@ def _may_begin(tokens: list[Token], first: int) -> bool:
         is_sum = tokens[first + 1].kind != "equals"
         return is_sum and apart and len(before.text) > 1 and before.text.lower() not in _BINDS_BEFORE
     if before.kind == "open":
-        return first < 2 or tokens[first - 2].kind not in {"word", "number", "close"} or tokens[first - 2].end < before.start
+        return (
+            first < 2
+            or tokens[first - 2].kind not in {"word", "number", "close"}
+            or tokens[first - 2].end < before.start
+        )
     if before.kind == "close":
         return apart and first == 2  # "2) 3 + 4 = 7" at the beginning of a line
     if before.kind != "other" or (first > 1 and tokens[first - 2].kind == "operator"):
         return False
-    return before.text in _ENDS_BEFORE and (apart or before.text in "\"“‘|•>:→⇒`*")
+    return before.text in _ENDS_BEFORE and (apart or before.text in '"“‘|•>:→⇒`*')
 
 
 def _right_side(tokens: list[Token], start: int) -> int | None:
@@ -171,8 +179,12 @@ def _is_dash(tokens: list[Token], place: int) -> bool:
     here = tokens[place]
     following = tokens[place + 1] if place + 1 < len(tokens) else None
     if here.text in {"**", "*"}:
-        return here.start == tokens[place - 1].end and (following is None or following.start > here.end or following.kind == "other")
-    return here.text in "-–−" and here.start > tokens[place - 1].end and (following is None or following.start > here.end)
+        return here.start == tokens[place - 1].end and (
+            following is None or following.start > here.end or following.kind == "other"
+        )
+    return (
+        here.text in "-–−" and here.start > tokens[place - 1].end and (following is None or following.start > here.end)
+    )
 
 
 def _may_end(tokens: list[Token], last: int) -> bool:

@@ -168,7 +168,9 @@ def _prose(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 def _judged(prose: pa.Array, min_letters: int) -> npt.NDArray[np.bool_]:
     letters = np.asarray(pc.count_substring_regex(prose, r"\pL"), np.int64)
     # A character of Chinese, Japanese or Korean says about as much as two letters.
-    letters = letters + np.asarray(pc.count_substring_regex(prose, r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"), np.int64)
+    letters = letters + np.asarray(
+        pc.count_substring_regex(prose, r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"), np.int64
+    )
     return np.asarray(letters >= min_letters, np.bool_)
 
 

@@ -21,7 +21,9 @@ _DELIMITER = re.compile(r"(?<!\\)(?:\\\\)*\\([()\[\]])")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([^{}\n]{1,40})\}")
 _SIZED = re.compile(r"\\(left|right)(?![a-zA-Z])")
 _DISPLAY = re.compile(r"(?<!\\)\$\$")
-_FORMULA = re.compile(r"\\\((.*?)\\\)|\\\[(.*?)\\\]|(?<!\\)\$\$(.*?)\$\$|(?<![\\$])\$([^$\n]*?\\[a-zA-Z]{2}[^$\n]*?)(?<!\\)\$", re.DOTALL)
+_FORMULA = re.compile(
+    r"\\\((.*?)\\\)|\\\[(.*?)\\\]|(?<!\\)\$\$(.*?)\$\$|(?<![\\$])\$([^$\n]*?\\[a-zA-Z]{2}[^$\n]*?)(?<!\\)\$", re.DOTALL
+)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _ARGUMENT = re.compile(r"\\(?:d?frac|sqrt|boxed)\s*(?:\[[^\]]*\])?\s*\{")
 #: Characters within which the argument of a command has to end.
