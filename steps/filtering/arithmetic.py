@@ -31,8 +31,9 @@ CANDIDATE = r"[\d)%]\s*(?:=|≈|≃|\\approx)|\d%?\s+of\s+[$€£]?\d"
 
 _ANNOTATION = re.compile(r"<<([^<>=]{1,120})=([^<>=]{1,40})>>")
 _PART = re.compile(
-    rf"(?<![\w.,/])(?<![-+*/×] )(?P<part>{NUMBER}\s?%|\d+/\d+)\s+of\s+[$€£¥]?(?P<whole>{NUMBER})(?!\s?%)\s+(?:is|equals|=)\s+"
-    rf"[$€£¥]?(?P<result>{NUMBER})(?=[.,;!?)]?(?:\s|$))(?!\s+(?:thousand|million|billion|percent|more|less|of|times)\b|\s*[-+*/×])"
+    rf"(?<![\w.,/])(?<![-+*/×] )(?P<part>{NUMBER}\s?%|\d+/\d+)\s+of\s+[$€£¥]?(?P<whole>{NUMBER})(?!\s?%)\s+"
+    rf"(?:is|equals|=)\s+[$€£¥]?(?P<result>{NUMBER})(?=[.,;!?)]?(?:\s|$))(?!\s+(?:thousand|million|billion|percent|more|less|of|times)\b"
+    r"|\s*[-+*/×])"
 )
 #: The sentence itself says that the sum does not hold, or counts in another way.
 _DENIED = re.compile(
@@ -159,7 +160,7 @@ def _compared(left: str, right: str, settings: ArithmeticSettings, *, about: boo
 
 
 def _other_readings(left: str, right: str) -> Iterator[tuple[Value, Value]]:
-    """Yield what a writer may have meant by loose notation: `25 / 1/3` divides by a third; `$1 / 2 = 50` is in cents."""
+    """Yield what loose notation may mean: `25 / 1/3` divides by a third; `$1 / 2 = 50` is in cents."""
     for one, other in product(_divided_by_fractions(left), _divided_by_fractions(right)):
         yield evaluate(one), evaluate(other)
         if "$" in left + right or "€" in left + right:
@@ -175,15 +176,15 @@ def _divided_by_fractions(side: str) -> tuple[str, ...]:
 def _goes_on(left: Value, right: str) -> bool:
     """Return whether the right side begins with the result and computes on: `5 * 3 = 15 - 2 = 13`."""
     first = re.match(rf"[$€£¥]?\s?({NUMBER})\s*\S", right)
-    return bool(first) and left.n_operators > 0 and Fraction(first[1].replace(",", "")) == left.exact
+    return first is not None and left.n_operators > 0 and Fraction(first[1].replace(",", "")) == left.exact
 
 
 def _equal(sum_: Value, result: Value, tolerance: float) -> bool:
     """Return whether `result` is the value of `sum_`, rounded to the decimals that it shows, up or down."""
     difference = abs(sum_.exact - result.exact)
-    if result.n_operators == 0 and (sum_.divides or result.n_decimals):
-        if difference < Fraction(1, 10**result.n_decimals):  # up, down, or cut off
-            return True
+    is_rounded = result.n_operators == 0 and (sum_.divides or result.n_decimals > 0)
+    if is_rounded and difference < Fraction(1, 10**result.n_decimals):  # up, down, or cut off
+        return True
     return difference <= Fraction(tolerance).limit_denominator(10**6) * abs(sum_.exact)
 
 

@@ -147,14 +147,14 @@ class _Parser:
     def _atom(self) -> Fraction:
         if not self.tokens:
             raise NotArithmeticError("the expression ends early")
-        token = self.tokens.pop()
-        if isinstance(token, Fraction):
-            return token
-        if token == "-":
+        atom = self.tokens.pop()
+        if isinstance(atom, Fraction):
+            return atom
+        if atom == "-":
             return -self._power()
-        if token == "(":
+        if atom == "(":
             value = self.sum()
             if not self.tokens or self.tokens.pop() != ")":
                 raise NotArithmeticError("a parenthesis that never closes")
             return value
-        raise NotArithmeticError(f"{token!r} where a number belongs")
+        raise NotArithmeticError(f"{atom!r} where a number belongs")

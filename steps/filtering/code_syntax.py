@@ -119,9 +119,9 @@ def strict_json_error(text: str) -> str | None:
 
 
 def json_error(text: str, *, fragments: bool = True) -> str | None:
-    """Return what is wrong with a JSON text, or JSON Lines.
+    r"""Return what is wrong with a JSON text, or JSON Lines.
 
-    >>> json_error('{"a": 1}\\n{"a": 2}')
+    >>> json_error('{"a": 1}\n{"a": 2}')
     >>> json_error('"a": [1, ...], // and so on')
     >>> json_error('"a": [1, ...]', fragments=False)
     'Extra data: line 1 column 4 (char 3)'
@@ -214,7 +214,8 @@ def tree_error(language: Language, text: str, *, fragments: bool = True, max_err
     """
     if len(text) > MAX_CHARACTERS or len(_DIFF_LINE.findall(text)) * 2 > text.count("\n") + 1:
         return None
-    source, wrappers = text, ("%s",)
+    source = text
+    wrappers: tuple[str, ...] = ("%s",)
     if fragments:
         source = shell_inputs(whole_code(text)) if language == "bash" else whole_code(text)
         wrappers = ("%s", *GRAMMARS[language].wrappers)

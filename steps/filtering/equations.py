@@ -23,14 +23,17 @@ _TOKEN = re.compile(
 )
 _ABOUT_WORD = {"about", "approximately", "roughly", "around", "nearly", "almost"}
 #: Words before a sum that it may belong to, and after a result that may change it.
-_BINDS_BEFORE = set(
+_BINDS_BEFORE_TEXT = (
     "times plus minus of by over divided multiplied squared cubed mod modulo root log ln sin cos tan sqrt base half "
-    "twice double triple and if third thirds quarter quarters fifth fifths frac cdot left".split()
+    "twice double triple and if third thirds quarter quarters fifth fifths frac cdot left"
 )
-_BINDS_AFTER = set(
+_BINDS_BEFORE = set(_BINDS_BEFORE_TEXT.split())
+_BINDS_AFTER_TEXT = (
     "thousand million billion trillion hundred hundreds dozen k m b mod modulo r rem remainder percent squared cubed "
-    "times plus minus divided multiplied pi x and".split()
+    "times plus minus divided multiplied pi x"
 )
+_BINDS_AFTER = set(_BINDS_AFTER_TEXT.split())
+_HALVES = frozenset({"a", "half", "one", "two", "three"})
 #: Characters that may stand before a sum, or after a result, without changing it.
 _ENDS_BEFORE = frozenset(".,:;!?\"“”‘’'`•—→⇒|>…#*")
 _ENDS_AFTER = frozenset('.,:;!?"“”’`—→⇒|<…)]')
@@ -194,6 +197,8 @@ def _may_end(tokens: list[Token], last: int) -> bool:
     apart = after.start > tokens[last].end
     following = tokens[last + 2] if last + 2 < len(tokens) else None
     if after.kind == "word":
+        if after.text.lower() == "and" and following is not None and following.text.lower() in _HALVES:
+            return False
         return apart and after.text.lower() not in _BINDS_AFTER and (len(after.text) > 1 or after.text in "aAI")
     if after.kind == "open":
         return following is None or following.text.lower() not in {"mod", "modulo", "base"}

@@ -36,10 +36,10 @@ _SHELL_BLANK = re.compile(r"<[A-Za-z][\w .,/|'-]*>|\{\{[^{}\n]*\}\}|\[[A-Z][A-Z_
 
 
 def whole_json(text: str) -> str:
-    """Return JSON without comments, placeholders and elisions, which take one of the commas around them along.
+    r"""Return JSON without comments, placeholders and elisions, which take one of the commas around them along.
 
-    >>> whole_json('{"a": 1, // one\\n "b": [1, ...], "c": <id>}')
-    '{"a": 1, \\n "b": [1], "c": null}'
+    >>> whole_json('{"a": 1, // one\n "b": [1, ...], "c": <id>}')
+    '{"a": 1, \n "b": [1], "c": null}'
     """
 
     def settle(match: re.Match[str]) -> str:
@@ -55,14 +55,14 @@ def whole_json(text: str) -> str:
 
 
 def whole_python(text: str) -> tuple[str, ...]:
-    """Return what Python may have been meant: without elisions and placeholders, and then with a body at the end.
+    r"""Return what Python may have been meant: without elisions and placeholders, and then with a body at the end.
 
     Bodies that hold nothing but comments get a `pass`; a decorator or a function's head alone gets what it needs.
 
     >>> whole_python("f(a=1, ...)")[0]
     'f(a=1,)'
-    >>> whole_python("def f():\\n    # as above")[0]
-    'def f():\\n    pass\\n    # as above'
+    >>> whole_python("def f():\n    # as above")[0]
+    'def f():\n    pass\n    # as above'
     """
     source = _BLANK.sub("_", _PYTHON_GAP.sub("", _GAP_LINE.sub("", text)))
     lines = source.split("\n")
@@ -89,9 +89,9 @@ def whole_code(text: str) -> str:
 
 
 def shell_inputs(text: str) -> str:
-    """Return the commands of a shell session: where prompts are shown, the other lines are what was printed.
+    r"""Return the commands of a shell session: where prompts are shown, the other lines are what was printed.
 
-    >>> shell_inputs("$ ls <folder>\\na.txt\\nb.txt")
+    >>> shell_inputs("$ ls <folder>\na.txt\nb.txt")
     'ls X'
     """
     lines = text.split("\n")

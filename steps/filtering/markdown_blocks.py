@@ -46,14 +46,14 @@ def _markdown() -> MarkdownIt:
 
 
 def table_defect(text: str) -> str | None:
-    """Return what is wrong with the first pipe table that GitHub would render otherwise than it was meant.
+    r"""Return what is wrong with the first pipe table that GitHub would render otherwise than it was meant.
 
     A header whose delimiter row has another number of cells is not rendered as a table at all; cells beyond the
     header's number are not shown (GitHub Flavored Markdown, section 4.10). Rows with fewer cells are well formed.
 
-    >>> table_defect("| a | b |\\n|---|---|\\n| 1 | 2 |")
-    >>> table_defect("| a | b |\\n|---|\\n| 1 | 2 |")
-    >>> table_defect("| a | b |\\n|---|---|\\n| 1 | 2 | 3 |")
+    >>> table_defect("| a | b |\n|---|---|\n| 1 | 2 |")
+    >>> table_defect("| a | b |\n|---|\n| 1 | 2 |")
+    >>> table_defect("| a | b |\n|---|---|\n| 1 | 2 | 3 |")
     'line 3: 3 cells under a header of 2'
     """
     lines = text.splitlines()
@@ -73,10 +73,10 @@ def table_defect(text: str) -> str | None:
 
 
 def without_fences(text: str) -> str:
-    """Return the text without its fenced blocks, an unclosed one to the end, and without code between backticks.
+    r"""Return the text without its fenced blocks, an unclosed one to the end, and without code between backticks.
 
-    >>> without_fences("a `b = 1` c\\n```\\nd\\n```\\ne")
-    'a   c\\n \\ne'
+    >>> without_fences("a `b = 1` c\n```\nd\n```\ne")
+    'a   c\n \ne'
     """
     return _CODE.sub(" ", text) if "`" in text or "~~~" in text else text
 

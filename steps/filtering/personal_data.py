@@ -148,7 +148,10 @@ _DATE = (
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}(?:st|nd|rd|th)?\.?\s+[A-Za-zäûé]{3,9}\.?,?"
     r"\s+\d{4}|[A-Za-z]{3,9}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{4})"
 )
-_BIRTH = r"date of birth|birth ?date|\bd\.?o\.?b\b|geburtsdatum|geboren am|date de naissance|fecha de nacimiento|data di nascita"
+_BIRTH = (
+    r"date of birth|birth ?date|\bd\.?o\.?b\b|geburtsdatum|geboren am|date de naissance|fecha de nacimiento|"
+    r"data di nascita"
+)
 _DATE_OF_BIRTH = re.compile(rf"(?:{_BIRTH})\.?[*_\"']*\W{{0,4}}(?:is|was|:)?\W{{0,4}}(?P<found>{_DATE})", re.IGNORECASE)
 
 
@@ -206,8 +209,8 @@ HINTS: dict[str, str] = {
     "us_ssn": r"\b\d{3}-\d{2}-\d{4}\b|(?i:ssn|social security)\D{0,40}\d{3}",
     "passport": r"(?i:passport|passeport|reisepass|pasaporte)[^\n]{0,60}\d{5}",
     "national_id": r"(?i:national insurance|\bnino\b|\bnhs\b|\bnif\b|\bdni\b|\bnie\b|codice fiscale|fiscal code|pesel|"
-    r"henkil|personal identity code|aadhaar|\bpan\b|nric|\bfin\b|\btfn\b|tax file|\bitin\b|taxpayer|resident registration)"
-    r"[^\n]{0,60}\d{2}",
+    r"henkil|personal identity code|aadhaar|\bpan\b|nric|\bfin\b|\btfn\b|tax file|\bitin\b|taxpayer|"
+    r"resident registration)[^\n]{0,60}\d{2}",
     "crypto_wallet": r"\b(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}|\b0x[0-9a-fA-F]{40}\b",
     "url_credentials": r"://[^\s/:@]+:[^\s/@]+@",
     "date_of_birth": rf"(?i:{_BIRTH})",

@@ -7,12 +7,16 @@ Patterns are anchored: at the beginning of an answer for refusals, at whole tell
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Self
 
+import numpy as np
+import pyarrow as pa
 from pydantic import model_validator
 
-from steps.filtering.row import Failure, FilterReason, Row, excerpt
+from steps.filtering.batch import Batch, Outcome
+from steps.filtering.patterns import may_match
+from steps.filtering.row import Failure, FilterReason, excerpt
 from steps.settings import Settings
 
 _APOLOGY = (
@@ -77,25 +81,31 @@ class RefusalSettings(Settings):
         return self
 
 
-def refused(rows: Iterable[Row], settings: RefusalSettings) -> Iterator[Failure]:
-    """Yield the rows in which the assistant refuses or speaks of itself; `detail` quotes it."""
+def refused(batch: Batch, settings: RefusalSettings) -> Outcome:
+    """Find the rows in which the assistant refuses or speaks of itself; `detail` quotes it."""
     checks = [(re.compile(pattern, re.IGNORECASE), FilterReason.REFUSAL) for pattern in settings.more_patterns]
     if settings.drop_refusals:
         checks.append((REFUSAL, FilterReason.REFUSAL))
     if settings.drop_boilerplate:
         checks.append((BOILERPLATE, FilterReason.AI_BOILERPLATE))
-    for row in rows:
-        failure = _first_match(row, checks)
-        if failure:
-            yield failure
+    return Outcome(list(_first_matches(batch, checks)))
 
 
-def _first_match(row: Row, checks: list[tuple[re.Pattern[str], FilterReason]]) -> Failure | None:
-    prompt = row.prompt.lower()
-    for answer in row.answers:
-        for pattern, reason in checks:
-            match = pattern.search(answer)
+def _first_matches(batch: Batch, checks: list[tuple[re.Pattern[str], FilterReason]]) -> Iterator[Failure]:
+    turns = np.flatnonzero(batch.is_answer)
+    answers = batch.contents.take(pa.array(turns))
+    candidates = [may_match(answers, pattern) for pattern, _ in checks]
+    failed = -1
+    for number in np.flatnonzero(np.logical_or.reduce(candidates)).tolist() if checks else ():
+        row = int(batch.turn_rows[turns[number]])
+        if row == failed:
+            continue
+        answer = answers[number].as_py()
+        prompt = batch.prompts[row].as_py().lower()
+        for (pattern, reason), candidate in zip(checks, candidates, strict=True):
+            match = pattern.search(answer) if candidate[number] else None
             # Words that the user gave are quoted: "count the vowels of 'I am an AI language model'".
             if match and match.group().lower() not in prompt:
-                return Failure(row.position, reason, None, excerpt(answer[match.start() :], 120))
-    return None
+                yield Failure(row, reason, None, excerpt(answer[match.start() :], 120))
+                failed = row
+                break

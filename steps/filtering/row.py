@@ -32,6 +32,11 @@ class FilterReason(StrEnum):
     TOO_MANY_PROMPT_TOKENS = "too_many_prompt_tokens"
     TOO_FEW_ANSWER_TOKENS = "too_few_answer_tokens"
     TOO_MANY_ANSWER_TOKENS = "too_many_answer_tokens"
+    TOO_FEW_CONVERSATION_CHARACTERS = "too_few_conversation_characters"
+    TOO_MANY_CONVERSATION_CHARACTERS = "too_many_conversation_characters"
+    TOO_FEW_CONVERSATION_WORDS = "too_few_conversation_words"
+    TOO_MANY_CONVERSATION_WORDS = "too_many_conversation_words"
+    TOO_FEW_CONVERSATION_TOKENS = "too_few_conversation_tokens"
     TOO_MANY_CONVERSATION_TOKENS = "too_many_conversation_tokens"
 
     UNCLOSED_CODE_FENCE = "unclosed_code_fence"
@@ -43,9 +48,42 @@ class FilterReason(StrEnum):
     KEYWORD = "excluded_keyword"
 
     REPEATED_LINES = "repeated_lines"
+    REPEATED_LINE_CHARACTERS = "repeated_line_characters"
     REPEATED_PARAGRAPHS = "repeated_paragraphs"
-    ONE_NGRAM_DOMINATES = "one_ngram_dominates"
-    REPEATED_NGRAMS = "repeated_ngrams"
+    REPEATED_PARAGRAPH_CHARACTERS = "repeated_paragraph_characters"
+    TOP_2_GRAM = "top_2_gram_dominates"
+    TOP_3_GRAM = "top_3_gram_dominates"
+    TOP_4_GRAM = "top_4_gram_dominates"
+    REPEATED_5_GRAMS = "repeated_5_grams"
+    REPEATED_6_GRAMS = "repeated_6_grams"
+    REPEATED_7_GRAMS = "repeated_7_grams"
+    REPEATED_8_GRAMS = "repeated_8_grams"
+    REPEATED_9_GRAMS = "repeated_9_grams"
+    REPEATED_10_GRAMS = "repeated_10_grams"
+
+    TOO_FEW_DOCUMENT_WORDS = "too_few_document_words"
+    TOO_MANY_DOCUMENT_WORDS = "too_many_document_words"
+    WORDS_TOO_SHORT = "words_too_short"
+    WORDS_TOO_LONG = "words_too_long"
+    TOO_MANY_HASHES = "too_many_hashes"
+    TOO_MANY_ELLIPSES = "too_many_ellipses"
+    TOO_MANY_BULLET_LINES = "too_many_bullet_lines"
+    TOO_MANY_ELLIPSIS_LINES = "too_many_ellipsis_lines"
+    TOO_FEW_ALPHABETIC_WORDS = "too_few_alphabetic_words"
+    TOO_FEW_STOP_WORDS = "too_few_stop_words"
+    TOO_FEW_LINES_END_SENTENCES = "too_few_lines_end_sentences"
+    TOO_MANY_SHORT_LINES = "too_many_short_lines"
+    REPEATED_FULL_LINE_CHARACTERS = "repeated_full_line_characters"
+    TOO_MANY_LINE_BREAKS = "too_many_line_breaks"
+
+    TOO_FEW_SENTENCES = "too_few_sentences"
+    CURLY_BRACKET = "curly_bracket"
+    LOREM_IPSUM = "lorem_ipsum"
+
+    TOO_MANY_URLS = "too_many_urls"
+    TOO_MANY_DIGITS = "too_many_digits"
+    TOO_MANY_SYMBOLS = "too_many_symbols"
+    TOO_MUCH_UPPERCASE = "too_much_uppercase"
 
     # Checks of content. A value that ends in `_masked` or `_found` is a remark on a row that stays.
     LANGUAGE_NOT_ALLOWED = "language_not_allowed"
@@ -61,9 +99,9 @@ class FilterReason(StrEnum):
     PERSONAL_DATA = "personal_data"
     PERSONAL_DATA_MASKED = "personal_data_masked"
     PERSONAL_DATA_FOUND = "personal_data_found"
-    SECRET = "secret"
-    SECRET_MASKED = "secret_masked"
-    SECRET_FOUND = "secret_found"
+    SECRET = "secret"  # noqa: S105
+    SECRET_MASKED = "secret_masked"  # noqa: S105
+    SECRET_FOUND = "secret_found"  # noqa: S105
     TOXIC_WORDS = "toxic_words"
     TOXIC_LANGUAGE = "toxic_language"
 

@@ -54,7 +54,8 @@ PATTERNS = (
     _pattern(
         "aws_secret",
         r"(?i)aws.{0,20}(?:secret|key)",
-        rf"(?i:aws[\w .-]{{0,20}}(?:secret|key)[\w .-]{{0,20}}['\"]?\s*[:=]\s*['\"]?)(?P<secret>[A-Za-z0-9/+]{{40}})(?![A-Za-z0-9/+=])",
+        r"(?i:aws[\w .-]{0,20}(?:secret|key)[\w .-]{0,20}['\"]?\s*[:=]\s*['\"]?)"
+        r"(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
         3.5,
     ),
     _pattern("google_key", "AIza", rf"{_B}AIza[A-Za-z0-9_-]{{35}}(?![A-Za-z0-9_-])"),

@@ -15,7 +15,7 @@ from steps.filtering.tokens import token_counter, with_token_counts
 def filter_examples(
     examples: pa.Table, base_model: Path, settings: FilteringSettings
 ) -> tuple[Annotated[pa.Table, "filtered_examples"], Annotated[pa.Table, "filter_ledger"]]:
-    """Count tokens, and drop the examples that fail a rule."""
+    """Drop the examples that fail a rule, and count the tokens of those that stay, as the rules rewrote them."""
     count_tokens = token_counter(base_model)
-    result = apply_filters(with_token_counts(examples, count_tokens), settings, count_tokens)
-    return result.kept, result.ledger
+    result = apply_filters(examples, settings, count_tokens)
+    return with_token_counts(result.kept, count_tokens), result.ledger

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from steps.errors import InputError
-from steps.filtering.length import TokenCounter
+from steps.filtering.batch import TokenCounter
 
 
 def token_counter(base_model: Path) -> TokenCounter:

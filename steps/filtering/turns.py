@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from steps.filtering.row import Failure, FilterReason, Row
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.filtering.batch import Batch, Outcome
+from steps.filtering.row import Failure, FilterReason
 from steps.settings import Settings
 
+ROLES = ("system", "user", "assistant", "tool")
+SYSTEM, USER, ASSISTANT, TOOL = range(4)
+#: What stands before the first turn.
+BEGINNING = 4
 #: Which roles may follow a role. Two tool results may follow one call.
 MAY_FOLLOW = {
-    "": {"system", "user"},
-    "system": {"user"},
-    "user": {"assistant"},
-    "assistant": {"user", "tool"},
-    "tool": {"assistant", "tool"},
+    BEGINNING: (SYSTEM, USER),
+    SYSTEM: (USER,),
+    USER: (ASSISTANT,),
+    ASSISTANT: (USER, TOOL),
+    TOOL: (ASSISTANT, TOOL),
 }
 
 
@@ -27,38 +37,64 @@ class TurnSettings(Settings):
     """Accept turns of the role `tool` after an assistant turn."""
 
 
-def broken_turns(rows: Iterable[Row], settings: TurnSettings) -> Iterator[Failure]:
-    """Yield the rows whose roles do not alternate, or that hold an empty turn."""
-    for row in rows:
-        found = _first_defect(row, settings)
-        if found:
-            reason, detail = found
-            yield Failure(row.position, reason, None, detail)
+def broken_turns(batch: Batch, settings: TurnSettings) -> Outcome:
+    """Find the rows whose roles do not alternate, or that hold an empty turn; the first defect of a row counts."""
+    return Outcome(list(_defects(batch, settings)))
 
 
-def _first_defect(row: Row, settings: TurnSettings) -> tuple[FilterReason, str | None] | None:
-    if not row.turns:
-        return FilterReason.EMPTY_CONVERSATION, None
-    before = ""
-    for number, turn in enumerate(row.turns, start=1):
-        if turn.role not in MAY_FOLLOW or (turn.role == "tool" and not settings.allow_tool_turns):
-            return FilterReason.UNKNOWN_ROLE, f"turn {number}: {turn.role!r}"
-        if not turn.content.strip():
-            return FilterReason.EMPTY_TURN, f"turn {number}: {turn.role}"
-        if turn.role not in MAY_FOLLOW[before]:
-            reason = _misplaced(before, turn.role, settings)
-            if reason:
-                return reason, f"turn {number}: {turn.role} after {before or 'the beginning'}"
-        before = turn.role
-    if before != "assistant":
-        return FilterReason.NOT_ENDING_WITH_ASSISTANT, f"last turn: {before}"
-    return None
+def _defects(batch: Batch, settings: TurnSettings) -> Iterator[Failure]:
+    n_turns = len(batch.turn_rows)
+    starts = np.searchsorted(batch.turn_rows, np.arange(batch.n_rows + 1))
+    roles = np.asarray(pc.fill_null(pc.index_in(batch.roles, value_set=pa.array(ROLES)), -1), np.int64)
+    before = np.full(n_turns, BEGINNING, np.int64)
+    before[1:] = roles[:-1]
+    before[starts[:-1][starts[:-1] < n_turns]] = BEGINNING
+    unknown = (roles < 0) | ((roles == TOOL) & (not settings.allow_tool_turns))
+    empty = np.asarray(pc.equal(pc.binary_length(pc.utf8_trim_whitespace(batch.contents)), 0), np.bool_)
+    misplaced = ~_allowed(settings)[before, roles]
+    bad = np.flatnonzero(unknown | empty | misplaced)
+    rows, firsts = np.unique(batch.turn_rows[bad], return_index=True)
+    for row, turn in zip(rows.tolist(), bad[firsts].tolist(), strict=True):
+        number, role = turn - int(starts[row]) + 1, batch.roles[turn].as_py()
+        if unknown[turn]:
+            yield Failure(row, FilterReason.UNKNOWN_ROLE, None, f"turn {number}: {role!r}")
+        elif empty[turn]:
+            yield Failure(row, FilterReason.EMPTY_TURN, None, f"turn {number}: {role}")
+        else:
+            preceding = "the beginning" if before[turn] == BEGINNING else ROLES[before[turn]]
+            yield Failure(row, _misplaced(before[turn], roles[turn]), None, f"turn {number}: {role} after {preceding}")
+    sound = np.ones(batch.n_rows, np.bool_)
+    sound[rows] = False
+    yield from _bad_ends(batch, roles, starts, sound)
 
 
-def _misplaced(before: str, role: str, settings: TurnSettings) -> FilterReason | None:
-    if role == "system":
+def _bad_ends(
+    batch: Batch, roles: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], sound: npt.NDArray[np.bool_]
+) -> Iterator[Failure]:
+    """Yield the rows without any turn, and those of `sound` that do not end with the assistant."""
+    without = starts[1:] == starts[:-1]
+    for row in np.flatnonzero(without).tolist():
+        yield Failure(row, FilterReason.EMPTY_CONVERSATION)
+    ends = np.flatnonzero(sound & ~without)
+    last = roles[starts[ends + 1] - 1]
+    for row, role in zip(ends[last != ASSISTANT].tolist(), last[last != ASSISTANT].tolist(), strict=True):
+        yield Failure(row, FilterReason.NOT_ENDING_WITH_ASSISTANT, None, f"last turn: {ROLES[role]}")
+
+
+def _allowed(settings: TurnSettings) -> npt.NDArray[np.bool_]:
+    """Return shape (before, role): which role may follow which; the row and column -1 of an unknown role are open."""
+    allowed = np.zeros((BEGINNING + 1, len(ROLES) + 1), np.bool_)
+    for before, following in MAY_FOLLOW.items():
+        allowed[before, following] = True
+    if settings.allow_assistant_first:
+        allowed[[BEGINNING, SYSTEM], ASSISTANT] = True
+    allowed[:, -1] = True  # an unknown role is a defect of its own
+    return allowed
+
+
+def _misplaced(before: int, role: int) -> FilterReason:
+    if role == SYSTEM:
         return FilterReason.SYSTEM_NOT_FIRST
-    if before in {"", "system"}:
-        allowed = role == "assistant" and settings.allow_assistant_first
-        return None if allowed else FilterReason.NOT_STARTING_WITH_USER
+    if before in (BEGINNING, SYSTEM):
+        return FilterReason.NOT_STARTING_WITH_USER
     return FilterReason.ROLES_DO_NOT_ALTERNATE

@@ -4,8 +4,13 @@ from pydantic import ValidationError
 from steps.filtering.keywords import KeywordSettings, excluded_keywords
 
 
-def found(rows, *phrases, **settings):
-    return [f.detail for f in excluded_keywords(rows, KeywordSettings(phrases=phrases, **settings))]
+@pytest.fixture
+def found(batch):
+    def find(rows, *phrases, **settings):
+        settings = KeywordSettings(phrases=phrases, **settings)
+        return [failure.detail for failure in excluded_keywords(batch(rows), settings).failures]
+
+    return find
 
 
 @pytest.mark.parametrize(
@@ -19,22 +24,22 @@ def found(rows, *phrases, **settings):
         (".env", "the .env file"),
     ],
 )
-def test_a_phrase_is_found_as_whole_words(row, phrase, text):
+def test_a_phrase_is_found_as_whole_words(row, found, phrase, text):
     assert len(found([row(text)], phrase)) == 1
 
 
 @pytest.mark.parametrize(
     ("phrase", "text"), [("ass", "a class"), ("pass", "password"), ("élan", "élans"), ("a b", "a-b")]
 )
-def test_a_phrase_inside_other_words_is_not_found(row, phrase, text):
+def test_a_phrase_inside_other_words_is_not_found(row, found, phrase, text):
     assert found([row(text)], phrase) == []
 
 
-def test_the_ledger_detail_quotes_the_phrase_with_its_surroundings(row):
+def test_the_ledger_detail_quotes_the_phrase_with_its_surroundings(row, found):
     assert found([row("This is  SECRET stuff")], "secret") == ["'SECRET' in “This is SECRET stuff”"]
 
 
-def test_only_the_chosen_side_is_searched(row):
+def test_only_the_chosen_side_is_searched(row, found):
     rows = [row("fine", prompt="secret")]
     assert found(rows, "secret", search_in="answer") == []
     assert len(found(rows, "secret", search_in="prompt")) == 1

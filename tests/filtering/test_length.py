@@ -2,45 +2,56 @@ import pytest
 from pydantic import ValidationError
 
 from steps.errors import ConfigError
+from steps.filtering.batch import Batch
+from steps.filtering.engine import failures_of
 from steps.filtering.length import LengthSettings, out_of_bounds
 
 
-def reasons(rows, settings, count_tokens=None):
-    return [(failure.position, failure.reason.value) for failure in out_of_bounds(rows, settings, count_tokens)]
+@pytest.fixture
+def reasons(batch):
+    """What the length rule says of rows: (place among the rows, reason)."""
+
+    def find(rows, settings, count_tokens=None):
+        found = failures_of(out_of_bounds(batch(rows, count_tokens), settings))
+        return sorted((place, failure.reason.value) for place, failure in found.items())
+
+    return find
 
 
-def test_bounds_are_inclusive(row):
+def test_bounds_are_inclusive(row, reasons):
     settings = LengthSettings(min_answer_words=2, max_answer_words=3)
     rows = [row("a " * n, position=n) for n in range(1, 5)]
-    assert reasons(rows, settings) == [(1, "too_few_answer_words"), (4, "too_many_answer_words")]
+    assert reasons(rows, settings) == [(0, "too_few_answer_words"), (3, "too_many_answer_words")]
 
 
-def test_zero_is_a_bound_and_none_is_none(row):
+def test_zero_is_a_bound_and_none_is_none(row, reasons):
     assert reasons([row("…")], LengthSettings(min_answer_words=0)) == []
     assert reasons([row("…")], LengthSettings(min_answer_words=None)) == []
     assert reasons([row("…")], LengthSettings()) == [(0, "too_few_answer_words")]
 
 
-def test_a_chinese_answer_has_as_many_words_as_characters(row):
+def test_a_chinese_answer_has_as_many_words_as_characters(row, reasons):
     assert reasons([row("今天天气很好")], LengthSettings(min_answer_words=6)) == []
 
 
-def test_characters_are_code_points_not_bytes(row):
+def test_characters_are_code_points_not_bytes(row, reasons):
     assert reasons([row("éé")], LengthSettings(max_answer_characters=2)) == []
     assert reasons([row("ééé")], LengthSettings(max_answer_characters=2)) == [(0, "too_many_answer_characters")]
 
 
 def test_the_system_turn_counts_as_prompt_and_all_assistant_turns_as_answer(examples):
-    from steps.filtering.row import rows_of
-
     table = examples(
         [("system", "one two"), ("user", "three"), ("assistant", "four"), ("user", "five"), ("assistant", "six")]
     )
-    assert reasons(rows_of(table), LengthSettings(max_prompt_words=3)) == [(0, "too_many_prompt_words")]
-    assert reasons(rows_of(table), LengthSettings(min_answer_words=3)) == [(0, "too_few_answer_words")]
+    for settings, reason in (
+        (LengthSettings(max_prompt_words=3), "too_many_prompt_words"),
+        (LengthSettings(min_answer_words=3), "too_few_answer_words"),
+    ):
+        found = failures_of(out_of_bounds(Batch(table), settings))
+        assert [failure.reason.value for failure in found.values()] == [reason]
 
 
-def test_tokens_are_counted_only_for_rows_that_passed_the_cheaper_rules(row):
+def test_tokens_are_counted_only_for_rows_that_passed_the_cheaper_rules(row, reasons):
     counted = []
 
     def count(texts):
@@ -53,13 +64,16 @@ def test_tokens_are_counted_only_for_rows_that_passed_the_cheaper_rules(row):
     assert "" not in counted
 
 
-def test_a_conversation_fails_by_the_sum_of_its_tokens(row):
+def test_a_conversation_fails_by_the_sum_of_its_tokens(row, batch):
     settings = LengthSettings(max_conversation_tokens=5)
-    failures = list(out_of_bounds([row("abc", prompt="abc")], settings, lambda texts: [len(text) for text in texts]))
-    assert [(f.reason.value, f.score, f.detail) for f in failures] == [("too_many_conversation_tokens", 6, "3 + 3 > 5")]
+    rows = batch([row("abc", prompt="abc")], lambda texts: [len(text) for text in texts])
+    failures = failures_of(out_of_bounds(rows, settings))
+    assert [(f.reason.value, f.score, f.detail) for f in failures.values()] == [
+        ("too_many_conversation_tokens", 6, "3 + 3 > 5")
+    ]
 
 
-def test_bounding_tokens_without_a_tokenizer_is_an_error(row):
+def test_bounding_tokens_without_a_tokenizer_is_an_error(row, reasons):
     with pytest.raises(ConfigError, match="base model"):
         reasons([row("x")], LengthSettings(max_prompt_tokens=3))
 

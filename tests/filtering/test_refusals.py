@@ -1,11 +1,16 @@
 import pytest
 from pydantic import ValidationError
 
+from steps.filtering.batch import Batch
 from steps.filtering.refusals import RefusalSettings, refused
 
 
-def reasons(rows, **settings):
-    return [failure.reason.value for failure in refused(rows, RefusalSettings(**settings))]
+@pytest.fixture
+def reasons(batch):
+    def find(rows, **settings):
+        return [failure.reason.value for failure in refused(batch(rows), RefusalSettings(**settings)).failures]
+
+    return find
 
 
 @pytest.mark.parametrize(
@@ -21,7 +26,7 @@ def reasons(rows, **settings):
         "I'm sorry, but as a chatbot for cooking, I cannot discuss politics.",
     ],
 )
-def test_answers_that_begin_by_refusing_fall(row, answer):
+def test_answers_that_begin_by_refusing_fall(row, reasons, answer):
     assert reasons([row(answer)]) == ["refusal"]
 
 
@@ -35,7 +40,7 @@ def test_answers_that_begin_by_refusing_fall(row, answer):
         "Nice question! I don't have personal opinions on that.",
     ],
 )
-def test_assistants_that_speak_of_themselves_fall(row, answer):
+def test_assistants_that_speak_of_themselves_fall(row, reasons, answer):
     assert reasons([row(answer)]) == ["ai_boilerplate"]
 
 
@@ -52,16 +57,16 @@ def test_assistants_that_speak_of_themselves_fall(row, answer):
         "The training data contains logs from October.",
     ],
 )
-def test_letters_stories_and_explanations_stay(row, answer):
+def test_letters_stories_and_explanations_stay(row, reasons, answer):
     assert reasons([row(answer)]) == []
 
 
-def test_words_that_the_user_gave_are_a_quotation(row):
+def test_words_that_the_user_gave_are_a_quotation(row, reasons):
     prompt = "Count the vowels of: I am an AI language model"
     assert reasons([row('vowels("I am an AI language model") == 10', prompt=prompt)]) == []
 
 
-def test_each_family_can_be_switched_off_and_patterns_added(row):
+def test_each_family_can_be_switched_off_and_patterns_added(row, reasons):
     rows = [row("I can't help with that."), row("As an AI language model, I", position=1)]
     rows.append(row("Das kann ich leider nicht.", position=2))
     assert reasons(rows, drop_refusals=False) == ["ai_boilerplate"]
@@ -74,7 +79,6 @@ def test_a_broken_pattern_is_refused_by_name():
 
 
 def test_a_refusal_in_a_later_turn_counts(examples):
-    from steps.filtering.row import rows_of
-
     table = examples([("user", "a"), ("assistant", "Sure."), ("user", "b"), ("assistant", "I cannot help with that.")])
-    assert reasons(rows_of(table)) == ["refusal"]
+    (failure,) = refused(Batch(table), RefusalSettings()).failures
+    assert (failure.reason.value, failure.detail) == ("refusal", "I cannot help with that.")

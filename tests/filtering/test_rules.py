@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from steps.errors import DropLimitError, InputError
 from steps.filtering.keywords import KeywordSettings
 from steps.filtering.length import LengthSettings
-from steps.filtering.rules import FilteringSettings, apply_filters
+from steps.filtering.rules import RULES, FilteringSettings, apply_filters
 from steps.filtering.tokens import token_counter
 from steps.ledger import reasons
 from steps.rows import EXAMPLES, LEDGER
@@ -34,7 +34,7 @@ def test_every_row_is_kept_or_dropped_with_its_first_failure(examples):
 
 
 def test_rules_that_are_off_drop_nothing(examples):
-    off = FilteringSettings(turns=None, length=None, formats=None, refusals=None, repetition=None)
+    off = FilteringSettings(**dict.fromkeys(name for name, _ in RULES))
     table = examples([], [("assistant", "")], [("user", "Hi"), ("assistant", "I cannot help with that.")])
     assert reasons(apply_filters(table, off).ledger) == {}
 

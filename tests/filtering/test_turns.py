@@ -4,9 +4,17 @@ from steps.filtering.row import Row, Turn
 from steps.filtering.turns import TurnSettings, broken_turns
 
 
-def defect(*roles, **settings):
-    turns = tuple(Turn(*role) if isinstance(role, tuple) else Turn(role, "text") for role in roles)
-    return [failure.reason.value for failure in broken_turns([Row(0, "imported", turns)], TurnSettings(**settings))]
+@pytest.fixture
+def defect(batch):
+    sound = Row(0, "imported", (Turn("user", "text"), Turn("assistant", "text")))
+
+    def find(*roles, **settings):
+        turns = tuple(Turn(*role) if isinstance(role, tuple) else Turn(role, "text") for role in roles)
+        failures = broken_turns(batch([sound, Row(1, "imported", turns), sound]), TurnSettings(**settings)).failures
+        assert {failure.position for failure in failures} <= {1}
+        return [failure.reason.value for failure in failures]
+
+    return find
 
 
 @pytest.mark.parametrize(
@@ -17,7 +25,7 @@ def defect(*roles, **settings):
         ("user", "assistant", "tool", "tool", "assistant"),
     ],
 )
-def test_well_formed_conversations_pass(roles):
+def test_well_formed_conversations_pass(defect, roles):
     assert defect(*roles) == []
 
 
@@ -38,10 +46,10 @@ def test_well_formed_conversations_pass(roles):
         (("user", "tool", "assistant"), "roles_do_not_alternate"),
     ],
 )
-def test_broken_conversations_fall_with_the_first_defect(roles, reason):
+def test_broken_conversations_fall_with_the_first_defect(defect, roles, reason):
     assert defect(*roles) == [reason]
 
 
-def test_what_is_allowed_can_be_set():
+def test_what_is_allowed_can_be_set(defect):
     assert defect("assistant", allow_assistant_first=True) == []
     assert defect("user", "assistant", "tool", "assistant", allow_tool_turns=False) == ["unknown_role"]

@@ -1,0 +1,379 @@
+r"""Parts a text into words and punctuation marks, as the rules of the literature count them.
+
+The published filters count tokens, not the runs of `\w` that the rest of Tunesmith takes for words: "don't" is two,
+"(so)" is three. The conventions here are those of spaCy's rule-based English tokenizer, on which datatrove's filters
+run: marks at the ends of a run of characters are tokens, inside it only some part it; contractions are split. What
+depends on long lists there (emoticons, most abbreviations, units of measurement) is left out. A character of a script
+without spaces is a token, while spaCy's English tokenizer takes a whole sentence of them for one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from steps.kernels.character_flags import (
+    AFFIX,
+    ALPHA,
+    CURRENCY,
+    DASH,
+    DIGIT,
+    ICON,
+    LOWER,
+    PREFIX,
+    QUOTE,
+    SINGLE,
+    SPACE,
+    UPPER,
+)
+
+Codes = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.uint16]
+
+DOT, COMMA, APOSTROPHE, QUOTE_RIGHT, PLUS, COLON, SLASH, ELLIPSIS = 0x2E, 0x2C, 0x27, 0x2019, 0x2B, 0x3A, 0x2F, 0x2026
+
+
+@njit(cache=True, nogil=True)
+def decode(data, start, end, table, codes, flags):  # type: ignore[no-untyped-def]
+    """Write the code points of `data[start:end]` and their flags; return their number."""
+    n = 0
+    i = start
+    while i < end:
+        code = np.int32(data[i])
+        if code < 0x80:
+            i += 1
+        elif code < 0xE0:
+            code = (code & 0x1F) << 6 | (np.int32(data[i + 1]) & 0x3F)
+            i += 2
+        elif code < 0xF0:
+            code = (code & 0x0F) << 12 | (np.int32(data[i + 1]) & 0x3F) << 6 | (np.int32(data[i + 2]) & 0x3F)
+            i += 3
+        else:
+            code = (code & 7) << 18 | (np.int32(data[i + 1]) & 0x3F) << 12
+            code |= (np.int32(data[i + 2]) & 0x3F) << 6 | (np.int32(data[i + 3]) & 0x3F)
+            i += 4
+        codes[n] = code
+        flags[n] = table[code]
+        n += 1
+    codes[n] = 0
+    flags[n] = SPACE
+    return n
+
+
+@njit(cache=True, nogil=True)
+def tokenise(codes, flags, n, starts, ends):  # type: ignore[no-untyped-def]
+    """Write where each token of the first `n` characters begins and ends; return the number of tokens.
+
+    Args:
+        codes: Code points, int32.
+        flags: Their flags; position `n` holds a space.
+        n: Number of characters.
+        starts: Room for `n` starts, int32.
+        ends: Room for `n` ends, int32.
+    """
+    k = 0
+    i = 0
+    while i < n:
+        if flags[i] & SPACE:
+            i += 1
+            continue
+        begin = i
+        while flags[i] & (ALPHA | SINGLE) == ALPHA:
+            i += 1
+        size = i - begin
+        if flags[i] & SPACE and size != len("cannot"):  # a word and nothing else, as most runs are
+            starts[k], ends[k] = begin, i
+            k += 1
+            continue
+        # A word and one mark behind it, as most of the others are; short ones may be abbreviations.
+        if size > 3 and size != len("cannot") and flags[i + 1] & SPACE:
+            if flags[i] & AFFIX or (codes[i] == DOT and flags[i - 1] & LOWER):
+                starts[k], ends[k] = begin, i
+                starts[k + 1], ends[k + 1] = i, i + 1
+                k += 2
+                i += 1
+                continue
+        while not flags[i] & SPACE:
+            i += 1
+        if i - begin == 1:
+            starts[k], ends[k] = begin, i
+            k += 1
+        else:
+            k = _part(codes, flags, begin, i, starts, ends, k)
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped-def]
+    """Part a run of characters without spaces: its prefixes, its middle, its suffixes."""
+    first, last = begin, end
+    while first < last:
+        if _is_whole(codes, flags, first, last):
+            break
+        size = _prefix(codes, flags, first, last)
+        if size:
+            starts[k] = first
+            ends[k] = first + size
+            k += 1
+            first += size
+        cut = _suffix(codes, flags, first, last)
+        last -= cut
+        if size + cut == 0:
+            break
+    k = _middle(codes, flags, first, last, starts, ends, k)
+    i = last
+    while i < end:  # what the suffixes were cut into, from left to right
+        size = 1
+        if codes[i] == DOT:
+            while i + size < end and codes[i + size] == DOT:
+                size += 1
+        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (
+            _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)
+        ):  # "):" is one token, an emoticon
+            size = 2
+        elif not flags[i] & AFFIX and flags[i] & ALPHA:
+            while i + size < end and flags[i + size] & ALPHA:
+                size += 1
+        starts[k] = i
+        ends[k] = i + size
+        k += 1
+        i += size
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _is_whole(codes, flags, first, last):  # type: ignore[no-untyped-def]
+    """Whether a run is a known abbreviation or emoticon: "e.g.", "a.", "Mr.", ":)"."""
+    size = last - first
+    if codes[last - 1] == DOT:
+        if size == 2:
+            return flags[first] & ALPHA != 0
+        if size == 4 and codes[first + 1] == DOT:  # e.g. i.e. a.m. p.m.
+            return flags[first] & LOWER != 0 and flags[first + 2] & LOWER != 0
+        if size == 3:  # Mr. Ms. Dr. St. Jr. vs.
+            a, b = codes[first], codes[first + 1]
+            return (
+                (b == 0x72 and (a == 0x4D or a == 0x44 or a == 0x4A or a == 0x53))
+                or (a == 0x4D and b == 0x73)
+                or (a == 0x53 and b == 0x74)
+                or (a == 0x76 and b == 0x73)
+                or (a == 0x43 and b == 0x6F)
+            )
+        if size == 4:  # Mrs.
+            return codes[first] == 0x4D and codes[first + 1] == 0x72 and codes[first + 2] == 0x73
+        return False
+    if size == 2:  # :) :( ;) :D :/ and the like
+        mark = codes[first]
+        return (mark == COLON or mark == 0x3B) and (
+            codes[last - 1] == 0x29 or codes[last - 1] == 0x28 or codes[last - 1] == 0x44 or codes[last - 1] == SLASH
+        )
+    if size == 3 and codes[first] == 0x43 and codes[first + 1] == PLUS:  # C++
+        return codes[first + 2] == PLUS
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _prefix(codes, flags, first, last):  # type: ignore[no-untyped-def]
+    """Length of the token at the beginning of a run; 0 if none parts from it."""
+    if flags[first] & (AFFIX | PREFIX):
+        return 1
+    if codes[first] == DOT:
+        size = 1
+        while first + size < last and codes[first + size] == DOT:
+            size += 1
+        return size if size > 1 else 0
+    if codes[first] == PLUS:
+        return 0 if first + 1 < last and flags[first + 1] & DIGIT else 1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _suffix(codes, flags, first, last):  # type: ignore[no-untyped-def]
+    """Length of the token at the end of a run; 0 if none parts from it."""
+    if last <= first:
+        return 0
+    code = codes[last - 1]
+    if flags[last - 1] & AFFIX:
+        return 1
+    before = flags[last - 2] if last - 2 >= first else np.uint16(0)
+    if code == DOT:
+        size = 1
+        while last - size > first and codes[last - size - 1] == DOT:
+            size += 1
+        if size > 1:
+            return size
+        sign = codes[last - 2] if last - 2 >= first else np.int32(0)
+        if before & (DIGIT | LOWER | AFFIX) or sign == 0x25 or sign == 0x2D or sign == PLUS:
+            return 1
+        return 1 if before & UPPER and last - 3 >= first and flags[last - 3] & UPPER else 0
+    if last - 2 >= first and _is_s(codes, last - 2, last):
+        return 2
+    if before & DIGIT:
+        if code == PLUS or code == 0x25 or flags[last - 1] & CURRENCY:
+            return 1
+        if flags[last - 1] & ALPHA:
+            return _unit(codes, flags, last - 1, last)
+    if flags[last - 1] & ALPHA and last - 3 >= first and before & ALPHA and flags[last - 3] & DIGIT:
+        return _unit(codes, flags, last - 2, last)
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _is_s(codes, i, end):  # type: ignore[no-untyped-def]
+    """Whether 's begins at `i`."""
+    return (
+        i + 1 < end
+        and (codes[i] == APOSTROPHE or codes[i] == QUOTE_RIGHT)
+        and (codes[i + 1] == 0x73 or codes[i + 1] == 0x53)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _unit(codes, flags, i, last):  # type: ignore[no-untyped-def]
+    """Length of the unit of measurement from `i` to `last`, behind a digit; 0 if it is none."""
+    a = codes[i]
+    if last - i == 1:  # m g t T G M K
+        found = a == 0x6D or a == 0x67 or a == 0x74 or a == 0x54 or a == 0x47 or a == 0x4D or a == 0x4B
+        return 1 if found else 0
+    b = codes[i + 1]
+    found = (
+        (b == 0x6D and (a == 0x6B or a == 0x63 or a == 0x6D or a == 0x64 or a == 0x6E))  # km cm mm dm nm
+        or (b == 0x67 and (a == 0x6B or a == 0x6D))  # kg mg
+        or (b == 0x42 and (a == 0x4D or a == 0x47 or a == 0x54 or a == 0x6B or a == 0x4B))  # MB GB TB kB KB
+        or (b == 0x62 and (a == 0x6D or a == 0x67 or a == 0x74 or a == 0x6B or a == 0x6C))  # mb gb tb kb lb
+        or (a == 0x66 and b == 0x74)  # ft
+        or (a == 0x69 and b == 0x6E)  # in
+        or (a == 0x6F and b == 0x7A)  # oz
+        or (b == 0x6D and (a == 0x61 or a == 0x70))  # am pm
+    )
+    return 2 if found else 0
+
+
+@njit(cache=True, nogil=True)
+def _middle(codes, flags, first, last, starts, ends, k):  # type: ignore[no-untyped-def]
+    """Part what is left of a run between its prefixes and suffixes."""
+    if first >= last:
+        return k
+    if _is_whole(codes, flags, first, last) or _is_address(codes, flags, first, last):
+        starts[k] = first
+        ends[k] = last
+        return k + 1
+    cut = _contraction(codes, flags, first, last)
+    begin = first
+    i = first
+    while i < last - cut:
+        size = 0 if (flags[i] & (ALPHA | DIGIT) and not flags[i] & SINGLE) else _infix(codes, flags, i, first, last)
+        if size:
+            if i > begin:
+                starts[k] = begin
+                ends[k] = i
+                k += 1
+            starts[k] = i
+            ends[k] = i + size
+            k += 1
+            i += size
+            begin = i
+        else:
+            i += 1
+    if last - cut > begin:
+        starts[k] = begin
+        ends[k] = last - cut
+        k += 1
+    if cut:
+        starts[k] = last - cut
+        ends[k] = last
+        k += 1
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _infix(codes, flags, i, first, last):  # type: ignore[no-untyped-def]
+    """Length of the token that parts a run at `i`; 0 if none does."""
+    code = codes[i]
+    here = flags[i]
+    if here & (ICON | SINGLE) or code == ELLIPSIS:
+        return 1
+    if code == DOT and i + 1 < last and codes[i + 1] == DOT:
+        size = 2
+        while i + size < last and codes[i + size] == DOT:
+            size += 1
+        return size
+    if i == first or i + 1 >= last:
+        return 0
+    before, after = flags[i - 1], flags[i + 1]
+    if code == DOT:
+        return 1 if before & (LOWER | QUOTE) and after & (UPPER | QUOTE) else 0
+    if code == COMMA:
+        return 1 if before & ALPHA and after & ALPHA else 0
+    if before & DIGIT and (code == PLUS or code == 0x2D or code == 0x2A or code == 0x5E):
+        if after & DIGIT or codes[i + 1] == 0x2D:
+            return 1
+    if before & (ALPHA | DIGIT):
+        if here & DASH:
+            size = 1
+            while i + size < last and codes[i + size] == code and size < 3:
+                size += 1
+            return size if i + size < last and flags[i + size] & ALPHA else 0
+        if code == COLON or code == 0x3C or code == 0x3E or code == 0x3D or code == SLASH:
+            return 1 if after & ALPHA else 0
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _contraction(codes, flags, first, last):  # type: ignore[no-untyped-def]
+    """Length of the second word of a contraction: n't 'm 'd 'll 've 're, "cannot"; 0 if the run is none."""
+    size = last - first
+    if (
+        size == 6  # cannot
+        and (codes[first] | 0x20) == 0x63
+        and codes[first + 1] == 0x61
+        and codes[first + 2] == 0x6E
+        and codes[first + 3] == 0x6E
+        and codes[first + 4] == 0x6F
+        and codes[first + 5] == 0x74
+    ):
+        return 3
+    for back in range(2, 4):
+        if size > back and (codes[last - back] == APOSTROPHE or codes[last - back] == QUOTE_RIGHT):
+            a = codes[last - back + 1] | 0x20
+            b = codes[last - 1] | 0x20
+            if back == 2:
+                if a == 0x74:  # n't
+                    return 3 if size > 3 and (codes[last - 3] | 0x20) == 0x6E else 0
+                return 2 if a == 0x6D or a == 0x64 else 0
+            if (a == 0x6C and b == 0x6C) or (b == 0x65 and (a == 0x76 or a == 0x72)):
+                return 3
+            return 0
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _is_address(codes, flags, first, last):  # type: ignore[no-untyped-def]
+    """Whether a run looks like a web or mail address or a dotted name, which stays whole."""
+    i = first
+    while i < last and flags[i] & ALPHA:
+        i += 1
+    if i + 2 < last and i > first and codes[i] == COLON and codes[i + 1] == SLASH and codes[i + 2] == SLASH:
+        i += 3
+    else:
+        i = first
+    host = i
+    dot = -1
+    while i < last:
+        code = codes[i]
+        if code == DOT:
+            if i == host or codes[i - 1] == DOT:
+                return False
+            dot = i
+        elif code == SLASH or code == 0x3F or code == 0x23 or code == COLON:
+            break
+        elif not (flags[i] & (ALPHA | DIGIT) or code == 0x2D or code == 0x40 or code == 0x5F) or flags[i] & SINGLE:
+            return False
+        i += 1
+    if dot < 0 or i - dot < 3:
+        return False
+    for j in range(dot + 1, i):
+        if not flags[j] & ALPHA:
+            return False
+    return i == last or codes[i] != COLON or (i + 1 < last and flags[i + 1] & DIGIT != 0)
