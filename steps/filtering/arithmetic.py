@@ -41,8 +41,9 @@ _DENIED = re.compile(
     r"rather than|suppose|binary|hexadecimal|octal|base[- ]?\d+|mod|modulo|concatenat\w*|pattern|puzzle|riddle)\b",
     re.IGNORECASE,
 )
-#: Times of the day, and what may be binary: none of it is a decimal number. `0930`, `1011 + 1`.
-_OTHER_NUMBERS = re.compile(r"(?<![\d.,])0\d|\A[^2-9]*[01]{3}[^2-9]*\Z")
+#: A time of the day, or a number with leading zeros: `0930`.
+_OTHER_NUMBERS = re.compile(r"(?<![\d.,])0\d")
+_BINARY = re.compile(r"[01]+")
 #: `Weeks 1-2 = 70`
 _RANGE = re.compile(r"\A(\d+)[-–](\d+)\Z")
 _LOOSE_DIVISION = re.compile(r"[/÷]\s*(\d+\s?/\s?\d+)")
@@ -151,7 +152,7 @@ def _compared(left: str, right: str, settings: ArithmeticSettings, *, about: boo
                 return None  # "x = 3 = 4" names a number twice
             if _equal(one, other, tolerance) or _equal(other, one, tolerance) or _goes_on(one, right):
                 return None
-            first = first or (one if one.n_operators else other)
+            first = first or (other if other.n_operators > one.n_operators == 0 else one)
         if any(_equal(one, other, tolerance) for one, other in _other_readings(left, right)):
             return None
     except NotArithmeticError:
@@ -160,12 +161,18 @@ def _compared(left: str, right: str, settings: ArithmeticSettings, *, about: boo
 
 
 def _other_readings(left: str, right: str) -> Iterator[tuple[Value, Value]]:
-    """Yield what loose notation may mean: `25 / 1/3` divides by a third; `$1 / 2 = 50` is in cents."""
+    """Yield what loose notation may mean: `25 / 1/3` divides by a third; `$1 / 2 = 50` is in cents; binary."""
+    if not re.search(r"[2-9.,%$€£]", left + right):
+        yield evaluate(_from_binary(left)), evaluate(_from_binary(right))
     for one, other in product(_divided_by_fractions(left), _divided_by_fractions(right)):
         yield evaluate(one), evaluate(other)
         if "$" in left + right or "€" in left + right:
             yield evaluate(f"({one}) * 100"), evaluate(other)
             yield evaluate(f"({one}) / 100"), evaluate(other)
+
+
+def _from_binary(side: str) -> str:
+    return _BINARY.sub(lambda number: str(int(number[0], 2)), side)
 
 
 def _divided_by_fractions(side: str) -> tuple[str, ...]:

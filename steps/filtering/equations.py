@@ -125,9 +125,19 @@ def _left_side(tokens: list[Token], equals: int) -> int | None:
             break  # it closes after the right side: (3 + 4 = 7)
         depth += {"close": 1, "open": -1}.get(token.kind, 0)
         first -= 1
-    if depth or first == equals or not _may_begin(tokens, first):
+    if depth or first == equals:
         return None
-    return first
+    if _is_emphasis(tokens, first):
+        return first + 1
+    return first if _may_begin(tokens, first) else None
+
+
+def _is_emphasis(tokens: list[Token], first: int) -> bool:
+    """Return whether the stars before a sum are bold type: `**2 + 2 = 4**`."""
+    here, following = tokens[first], tokens[first + 1]
+    before = tokens[first - 1] if first else None
+    apart = before is None or before.end < here.start or before.text in _ENDS_BEFORE
+    return here.text in {"**", "*"} and here.end == following.start and apart
 
 
 def _may_begin(tokens: list[Token], first: int) -> bool:

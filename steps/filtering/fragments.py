@@ -50,6 +50,8 @@ def whole_json(text: str) -> str:
         left_out = match["gap"] or "..." in match["comment"] or "more" in match["comment"].lower()
         return _GAP if left_out else ""
 
+    if _GAP in text:
+        return text
     parts = _GAP_AS_VALUE.sub(": null", _JSON_PART.sub(settle, text))
     return _GAP_AND_COMMAS.sub(lambda gap: "," if gap["before"] and gap["after"] else "", parts)
 

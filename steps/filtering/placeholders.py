@@ -67,7 +67,7 @@ def is_placeholder(kind: str, value: str) -> bool:
     if kind == "email":
         return _EMAIL.search(value) is not None
     if kind == "ip_address":
-        return value.lower() in _ADDRESSES or len(set(value.split("."))) == 1
+        return value.lower() in _ADDRESSES or (value.count(".") == 3 and len(set(value.split("."))) == 1)
     if kind == "url_credentials":
         return _CREDENTIALS.search(value) is not None
     if kind == "crypto_wallet":
