@@ -59,7 +59,7 @@ class PersonalDataSettings(Settings):
     """Passport numbers near the word."""
 
     national_id: Mode | None = "mask"
-    """Numbers of identity, tax and health insurance of eleven countries, near words that say so."""
+    """Numbers of identity, tax and health insurance of nine countries, near words that say so."""
 
     crypto_wallet: Mode | None = "mask"
     """Bitcoin addresses with a valid checksum, and Ethereum addresses."""
@@ -208,7 +208,7 @@ HINTS: dict[str, str] = {
     r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
     "us_ssn": r"\b\d{3}-\d{2}-\d{4}\b|(?i:ssn|social security)\D{0,40}\d{3}",
     "passport": r"(?i:passport|passeport|reisepass|pasaporte)[^\n]{0,60}\d{5}",
-    "national_id": r"(?i:national insurance|\bnino\b|\bnhs\b|\bnif\b|\bdni\b|\bnie\b|codice fiscale|fiscal code|pesel|"
+    "national_id": r"(?i:national insurance|\bnino\b|\bnhs\b|\bnif\b|\bdni\b|\bnie\b|codice fiscale|fiscal code|"
     r"henkil|personal identity code|aadhaar|\bpan\b|nric|\bfin\b|\btfn\b|tax file|\bitin\b|taxpayer|"
     r"resident registration)[^\n]{0,60}\d{2}",
     "crypto_wallet": r"\b(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}|\b0x[0-9a-fA-F]{40}\b",

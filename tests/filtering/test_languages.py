@@ -24,7 +24,8 @@ def reasons(row, batch):
 def test_texts_are_told_apart_and_what_has_no_letter_is_unknown():
     codes, confidences = detect_languages(pa.chunked_array([[ENGLISH, GERMAN], [CHINESE, "", None, "42 + 1 …", "\0"]]))
     assert codes.to_pylist() == ["en", "de", "zh", "und", "und", "und", "und"]
-    assert (confidences[:3] > 0.7).all() and (confidences[3:] == 0).all()
+    assert (confidences[:3] > 0.7).all()
+    assert (confidences[3:] == 0).all()
     assert confidences.dtype == np.float64
 
 

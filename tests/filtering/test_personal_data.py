@@ -21,7 +21,7 @@ FOUND = {
     "mac_address": ["device ‹3c:22:fb:7a:91:0e›", "‹3C-22-FB-7A-91-0E›", "‹3c22.fb7a.910e›"],
     "us_ssn": ["‹536-90-4399›", "my social security number is ‹536 90 4399›"],
     "passport": ["passport number: ‹488839667›"],
-    "national_id": ["National Insurance number ‹JG103759A›", "PESEL ‹44051401359›", "her DNI is ‹54362315K›"],
+    "national_id": ["National Insurance number ‹JG103759A›", "her DNI is ‹54362315K›"],
     "crypto_wallet": ["pay ‹16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ›", "‹0x52908400098527886E0F7030069857D2E4169EE7›"],
     "url_credentials": ["git clone https://‹mkraus:s3cr3tpw99›@git.firma.de/x.git"],
     "date_of_birth": ["Date of birth: ‹12 March 1984›", "DOB ‹03/12/1984›", "Geburtsdatum: ‹12.03.1984›"],
