@@ -92,6 +92,25 @@ def plan(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
+@CONFIG
+@OVERRIDES
+@click.option("--rows", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows audited at most.")
+@click.option("--sources", is_flag=True, help="Read the sources even where a curated version holds the rows.")
+@click.option("--html", "page", type=click.Path(path_type=Path), default=None, help="Write the report as a page too.")
+@AS_JSON
+@DEBUG
+@reporting_errors
+def audit(config: Path, overrides: tuple[str, ...], rows: int, sources: bool, page: Path | None, as_json: bool) -> None:
+    """Show what the filter rules of CONFIG do to its rows: drop rates, slices that suffer, rows at the border."""
+    from pipelines.auditing import audit_config, render, write_page
+
+    report = audit_config(config, overrides, max_rows=rows, from_sources=sources)
+    if page is not None:
+        write_page(report, page)
+    click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else render(report))
+
+
+@main.command()
 @click.argument("row_id")
 @click.option("--name", default=None, help="Model name whose latest version is searched; default: all models.")
 @AS_JSON

@@ -89,7 +89,8 @@ class AnswerStats:
 
 def divide(part: Floats, whole: Floats) -> Floats:
     """Return `part / whole`, NaN where `whole` is 0."""
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    share: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return share
 
 
 @lru_cache(maxsize=1)

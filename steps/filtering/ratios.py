@@ -24,7 +24,7 @@ class RatioSettings(Settings):
     max_url_fraction: float | None = Field(0.7, ge=0, le=1)
     """Characters of http and https URLs, of all characters."""
 
-    max_digit_fraction: float | None = Field(0.6, ge=0, le=1)
+    max_digit_fraction: float | None = Field(0.7, ge=0, le=1)
     """Digits, of all letters, digits and signs."""
 
     max_symbol_fraction: float | None = Field(0.6, ge=0, le=1)

@@ -17,14 +17,13 @@ from steps.kernels.character_flags import (
     ALPHA,
     BULLET,
     DIGIT,
-    LINE_BREAK,
     SINGLE,
     SPACE,
     SYMBOL,
     TERMINAL,
     UPPER,
 )
-from steps.kernels.text_tokens import DOT, ELLIPSIS, decode, tokenise
+from steps.kernels.text_tokens import COLON, DOT, ELLIPSIS, MIXER, MULTIPLIER, SLASH, decode, hash_of, tokenise
 
 #: Columns of the result. Counts of code points are `*_CHARACTERS`.
 (
@@ -91,7 +90,6 @@ N_STATS: Final = FIRST_EVIDENCE + 2 * len(EVIDENCE)
 
 #: Longest n-gram, and the shortest whose repetition is counted by characters.
 LONGEST, SHORTEST_REPEATED = 10, 5
-MULTIPLIER, MIXER = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 THIRTY_TWO = np.uint64(32)
 #: C4 leaves out lines with a longer word, and with fewer words.
 C4_LONGEST_WORD, C4_FEWEST_WORDS = 1000, 3
@@ -112,7 +110,7 @@ def text_stats(
         data: UTF-8 of all texts.
         offsets: Shape (texts + 1,).
         table: `steps.kernels.character_flags.character_flags()`.
-        stop_words: Hashes of the stop words, see `word_hashes`, at most 64.
+        stop_words: Hashes of the stop words, see `word_hashes`.
         min_line_characters: Lines and paragraphs with fewer characters, outer white space aside, do not count as
             repeated.
         short_line_characters: Longest line that counts as short.
@@ -124,7 +122,8 @@ def text_stats(
         room = max(room, offsets[text + 1] - offsets[text])
     room += 2
     codes, flags = np.empty(room, np.int32), np.empty(room, np.uint16)
-    starts, ends = np.empty(room, np.int32), np.empty(room, np.int32)
+    starts, ends, breaks = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint16)
     lengths = np.empty(room + 1, np.int32)
     ids, grams = np.empty(room, np.int32), np.empty(room, np.int32)
     active, repeats = np.empty(room, np.int32), np.zeros(room + LONGEST, np.uint8)
@@ -140,20 +139,21 @@ def text_stats(
         row[CHARACTERS] = n
         if n == 0:
             continue
-        n_tokens = tokenise(codes, flags, n, starts, ends)
+        n_tokens, n_breaks = tokenise(codes, flags, n, starts, ends, hashes, kinds, breaks)
         row[TOKENS] = n_tokens
-        _characters(codes, flags, n, row)
-        stamp += 1
-        _lines(codes, flags, n, row, keys, stamps, stamp, min_line_characters, short_line_characters)
-        stamp += 1
-        _paragraphs(codes, flags, n, row, keys, stamps, stamp, min_line_characters)
-        _kept_lines(codes, flags, n, starts, ends, n_tokens, row)
-        stamp += 1
-        mask = 16
-        while mask < 2 * n_tokens:
-            mask *= 2
-        mask -= 1
-        _tokens(codes, flags, starts, ends, n_tokens, row, stop_words, ids, lengths, keys, stamps, counts, mask, stamp)
+        n_braces = _characters(codes, flags, n, row)
+        _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 1,
+               min_line_characters, short_line_characters)  # fmt: skip
+        _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp + 2, min_line_characters)
+        _kept_lines(codes, flags, n, breaks, n_breaks, n_braces, starts, ends, kinds, n_tokens, row)
+        stamp += 3
+        mask = _mask(n_tokens)
+        lengths[0] = 0
+        for token in range(n_tokens):
+            lengths[token + 1] = lengths[token] + ends[token] - starts[token]
+        _tokens(lengths, hashes, kinds, n_tokens, row, ids, keys, stamps, counts, mask, stamp)
+        for i in range(len(stop_words)):
+            row[STOP_WORDS] += stamps[_slot(stop_words[i], keys, stamps, stamp, mask)] == stamp
         stamp = _grams(
             starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
         )
@@ -167,16 +167,17 @@ def word_hashes(data: Bytes, offsets: Offsets, table: npt.NDArray[np.uint16]) ->
     codes, flags = np.empty(len(data) + 1, np.int32), np.empty(len(data) + 1, np.uint16)
     for text in range(len(out)):
         n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
-        out[text] = _hash(codes, 0, n)
+        out[text] = hash_of(codes, 0, n)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _hash(codes, start, end):  # type: ignore[no-untyped-def]
-    found = np.uint64(end - start)
-    for i in range(start, end):
-        found = (found ^ np.uint64(codes[i])) * MULTIPLIER
-    return found * MIXER
+def _mask(n):  # type: ignore[no-untyped-def]
+    """Mask of the smallest hash table that `n` entries fill by half at most."""
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    return size - 1
 
 
 @njit(cache=True, nogil=True)
@@ -189,74 +190,112 @@ def _slot(key, keys, stamps, stamp, mask):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _seen(key, keys, stamps, stamp):  # type: ignore[no-untyped-def]
-    """Whether a key occurred before; it has from now on."""
-    i = _slot(key, keys, stamps, stamp, len(keys) - 1)
-    if stamps[i] == stamp:
-        return True
-    stamps[i] = stamp
-    keys[i] = key
+def _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask):  # type: ignore[no-untyped-def]
+    """Whether a piece of the text occurred before; it has from now on.
+
+    The key is of the length and four characters; pieces with one key are compared, so that the answer is exact.
+    """
+    size = end - begin
+    key = np.uint64(size)
+    for place in (begin, begin + size // 3, begin + 2 * size // 3, end - 1):
+        key = (key ^ np.uint64(codes[place])) * MULTIPLIER
+    i = np.int64(((key * MIXER) >> THIRTY_TWO) & np.uint64(mask))
+    while stamps[i] == stamp:
+        if keys[i] == key and counts[i] == size:
+            first = firsts[i]
+            same = 0
+            while same < size and codes[first + same] == codes[begin + same]:
+                same += 1
+            if same == size:
+                return True
+        i = (i + 1) & mask
+    stamps[i], keys[i], counts[i], firsts[i] = stamp, key, size, begin
     return False
 
 
 @njit(cache=True, nogil=True)
 def _characters(codes, flags, n, row):  # type: ignore[no-untyped-def]
-    letters = upper = digits = signs = hashes = ellipses = breaks = urls = 0
-    dots = 0
-    in_url = False
+    """Count the characters of each kind; return the number of curly brackets."""
+    letters = upper = digits = spaces = singles = 0
     for i in range(n):
         flag = flags[i]
+        letters += (flag & ALPHA) != 0
+        upper += (flag & UPPER) != 0
+        digits += (flag & DIGIT) != 0
+        spaces += (flag & SPACE) != 0
+        singles += (flag & (SINGLE | ALPHA)) == SINGLE
+    hashes = ellipses = breaks = braces = pairs = slashes = 0
+    for i in range(n):
         code = codes[i]
-        if flag & ALPHA:
-            letters += 1
-            if flag & UPPER:
-                upper += 1
-        elif flag & SPACE:
-            in_url = False
-            if code == 10:
-                breaks += 1
-        elif flag & DIGIT:
-            digits += 1
-        elif not flag & SINGLE:
-            signs += 1
-            if code == 0x23:
-                hashes += 1
-            elif code == ELLIPSIS:
-                ellipses += 1
-            elif code == 0x3A and i >= 4 and codes[i + 1] == 0x2F and codes[i - 1] | 0x20 in (0x70, 0x73):
-                at = i - 4 if codes[i - 1] | 0x20 == 0x70 else i - 5  # http, https
-                if at >= 0 and codes[at] | 0x20 == 0x68 and codes[at + 1] | 0x20 == 0x74 and not in_url:
-                    in_url = True
-                    urls += i - at
-        if code == DOT:
-            dots += 1
-            if dots == 3:
-                ellipses += 1
-                dots = 0
-        else:
-            dots = 0
-        if in_url:
-            urls += 1
-    row[LETTERS], row[UPPERCASE], row[DIGITS], row[SIGNS] = letters, upper, digits, signs
-    row[HASHES], row[ELLIPSES], row[LINE_BREAKS], row[URL_CHARACTERS] = hashes, ellipses, breaks, urls
+        hashes += code == 0x23
+        ellipses += code == ELLIPSIS
+        breaks += code == 10
+        braces += code == 0x7B
+        pairs += (code == DOT) & (codes[i + 1] == DOT)
+        slashes += (code == COLON) & (codes[i + 1] == SLASH)
+    if pairs > 1:
+        ellipses += _runs_of_dots(codes, n)
+    if slashes:
+        row[URL_CHARACTERS] = _url_characters(codes, flags, n)
+    row[LETTERS], row[UPPERCASE], row[DIGITS], row[SIGNS] = (
+        letters,
+        upper,
+        digits,
+        n - letters - digits - spaces - singles,
+    )
+    row[HASHES], row[ELLIPSES], row[LINE_BREAKS] = hashes, ellipses, breaks
+    return braces
 
 
 @njit(cache=True, nogil=True)
-def _lines(codes, flags, n, row, keys, stamps, stamp, min_line_characters, short):  # type: ignore[no-untyped-def]
+def _runs_of_dots(codes, n):  # type: ignore[no-untyped-def]
+    found = dots = 0
+    for i in range(n):
+        dots = dots + 1 if codes[i] == DOT else 0
+        if dots == 3:
+            found += 1
+            dots = 0
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _url_characters(codes, flags, n):  # type: ignore[no-untyped-def]
+    """Count the characters of http and https URLs, each up to the next white space."""
+    characters = 0
+    i = 4
+    while i < n:
+        if codes[i] == COLON and codes[i + 1] == SLASH:
+            begin = i
+            while begin > 0 and flags[begin - 1] & ALPHA:
+                begin -= 1
+            size = i - begin
+            if 4 <= size <= 5 and codes[begin] | 0x20 == 0x68 and codes[begin + 3] | 0x20 == 0x70:  # h..p
+                while i < n and not flags[i] & SPACE:
+                    i += 1
+                characters += i - begin
+        i += 1
+    return characters
+
+
+@njit(cache=True, nogil=True)
+def _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp, min_line_characters, short):  # type: ignore[no-untyped-def]
     """Count the lines that line feeds part."""
     full = terminal = short_lines = repeated_full = lines = repeated = repeated_characters = 0
+    mask = _mask(n_breaks + 1)
     begin = 0
-    while begin <= n:
-        end = begin
-        while end < n and codes[end] != 10:
-            end += 1
+    for j in range(n_breaks + 1):
+        end = n
+        if j < n_breaks:
+            end = breaks[j]
+            if codes[end] != 10:
+                continue
         if end > begin:
             a, b = begin, end
             while a < b and flags[a] & SPACE:
                 a += 1
             while b > a and flags[b - 1] & SPACE:
                 b -= 1
-            before = _seen(_hash(codes, begin, end), keys, stamps, stamp)
+            before = _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask)
             lines += 1
             if before and b - a >= min_line_characters:
                 if repeated == 0:
@@ -281,20 +320,28 @@ def _lines(codes, flags, n, row, keys, stamps, stamp, min_line_characters, short
 
 
 @njit(cache=True, nogil=True)
-def _paragraphs(codes, flags, n, row, keys, stamps, stamp, min_characters):  # type: ignore[no-untyped-def]
+def _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp, min_characters):  # type: ignore[no-untyped-def]
     """Count the paragraphs: what two or more line feeds part."""
     first, last = 0, n
     while first < last and flags[first] & SPACE:
         first += 1
     while last > first and flags[last - 1] & SPACE:
         last -= 1
+    paragraphs = 1
+    for i in range(first, last - 1):
+        paragraphs += (codes[i] == 10) & (codes[i + 1] == 10)
+    if paragraphs == 1:
+        row[PARAGRAPHS] = 1
+        return
+    mask = _mask(paragraphs)
     paragraphs = repeated = characters = 0
     begin = first
     i = first
     while i <= last:
         if i == last or (codes[i] == 10 and i + 1 < last and codes[i + 1] == 10):
             paragraphs += 1
-            if _seen(_hash(codes, begin, i), keys, stamps, stamp) and i - begin >= min_characters:
+            before = _seen(codes, begin, i, keys, stamps, counts, firsts, stamp, mask)
+            if before and i - begin >= min_characters:
                 if repeated == 0:
                     row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, i
                 repeated += 1
@@ -310,44 +357,46 @@ def _paragraphs(codes, flags, n, row, keys, stamps, stamp, min_characters):  # t
 
 
 @njit(cache=True, nogil=True)
-def _kept_lines(codes, flags, n, starts, ends, n_tokens, row):  # type: ignore[no-untyped-def]
+def _kept_lines(codes, flags, n, breaks, n_breaks, n_braces, starts, ends, kinds, n_tokens, row):  # type: ignore[no-untyped-def]
     """Count lines as `str.splitlines` parts them, and the sentences of those that C4 keeps."""
     lines = bullets = ellipses = sentences = braces = 0
     token = 0
     begin = 0
-    while begin < n:
-        end = begin
-        while end < n and not flags[end] & LINE_BREAK:
-            end += 1
+    for j in range(n_breaks + 1):
+        end = breaks[j] if j < n_breaks else n
+        if j == n_breaks and begin >= n:
+            break
+        if end == begin and end > 0 and codes[end] == 10 and codes[end - 1] == 13 and j < n_breaks:
+            begin += 1  # the second half of a line break of two characters
+            continue
         lines += 1
         a, b = begin, end
         while a < b and flags[a] & SPACE:
             a += 1
         while b > a and flags[b - 1] & SPACE:
             b -= 1
-        if b > a:
-            bullets += flags[a] & BULLET != 0
-            last = codes[b - 1]
-            trails = last == ELLIPSIS or (last == DOT and b - a > 2 and codes[b - 2] == DOT and codes[b - 3] == DOT)
-            ellipses += trails
-            if last in (DOT, 0x3F, 0x21, 0x22, 0x27) and not (trails and last == DOT) and _enough(flags, a, b):
+        begin = end + 1
+        if b == a:
+            continue
+        bullets += flags[a] & BULLET != 0
+        last = codes[b - 1]
+        trails = last == DOT and b - a > 2 and codes[b - 2] == DOT and codes[b - 3] == DOT
+        ellipses += trails or last == ELLIPSIS
+        if last in (DOT, 0x3F, 0x21, 0x22, 0x27) and not trails and _enough(flags, a, b):
+            if n_braces:
                 for i in range(a, b):
                     braces |= codes[i] == 0x7B
-                while token < n_tokens and starts[token] < a:
-                    token += 1
-                sentences += 1
-                over = False
-                while token < n_tokens and starts[token] < b:
-                    single = ends[token] - starts[token] == 1
-                    if single and flags[starts[token]] & TERMINAL:
-                        over = True
-                    elif over and not _is_mark(flags, starts[token], ends[token]):
-                        sentences += 1
-                        over = False
-                    token += 1
-        begin = end + 1
-        if end + 1 < n and codes[end] == 13 and codes[end + 1] == 10:
-            begin += 1
+            while token < n_tokens and starts[token] < a:
+                token += 1
+            sentences += 1
+            over = False
+            while token < n_tokens and starts[token] < b:
+                if ends[token] - starts[token] == 1 and flags[starts[token]] & TERMINAL:
+                    over = True
+                elif over and not kinds[token] & SYMBOL:
+                    sentences += 1
+                    over = False
+                token += 1
     row[LINES], row[BULLET_LINES], row[ELLIPSIS_LINES] = lines, bullets, ellipses
     row[SENTENCES], row[BRACES] = sentences, braces
 
@@ -363,54 +412,30 @@ def _enough(flags, a, b):  # type: ignore[no-untyped-def]
             run += 1
             words += run == 1
             longest = max(longest, run)
+            if words == C4_FEWEST_WORDS and b - a <= C4_LONGEST_WORD:
+                return True
     return words >= C4_FEWEST_WORDS and longest <= C4_LONGEST_WORD
 
 
 @njit(cache=True, nogil=True)
-def _is_mark(flags, start, end):  # type: ignore[no-untyped-def]
-    for i in range(start, end):
-        if not flags[i] & SYMBOL:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _tokens(codes, flags, starts, ends, n, row, stop_words, ids, lengths, keys, stamps, counts, mask, stamp):  # type: ignore[no-untyped-def]
+def _tokens(lengths, hashes, kinds, n, row, ids, keys, stamps, counts, mask, stamp):  # type: ignore[no-untyped-def]
     """Number the tokens by what they say, and count the kinds of tokens."""
     words = characters = alphas = 0
-    stopped = np.uint64(0)
-    lengths[0] = 0
     for token in range(n):
-        start, end = starts[token], ends[token]
-        key = np.uint64(end - start)
-        every = np.uint16(SYMBOL)
-        some = np.uint16(0)
-        for i in range(start, end):
-            key = (key ^ np.uint64(codes[i])) * MULTIPLIER
-            every &= flags[i]
-            some |= flags[i]
-        key *= MIXER
-        lengths[token + 1] = lengths[token] + end - start
-        if not every:
+        kind = kinds[token]
+        if not kind & SYMBOL:
             words += 1
-            characters += end - start
-        if some & ALPHA:
-            alphas += 1
+            characters += lengths[token + 1] - lengths[token]
+        alphas += kind & ALPHA != 0
+        key = hashes[token]
         slot = _slot(key, keys, stamps, stamp, mask)
         if stamps[slot] != stamp:
             stamps[slot] = stamp
             keys[slot] = key
             counts[slot] = 0
-            for i in range(len(stop_words)):
-                if stop_words[i] == key:
-                    stopped |= np.uint64(1) << np.uint64(i)
         counts[slot] += 1
         ids[token] = slot
-    n_stopped = 0
-    while stopped:
-        n_stopped += 1
-        stopped &= stopped - np.uint64(1)
-    row[WORDS], row[WORD_CHARACTERS], row[ALPHA_TOKENS], row[STOP_WORDS] = words, characters, alphas, n_stopped
+    row[WORDS], row[WORD_CHARACTERS], row[ALPHA_TOKENS] = words, characters, alphas
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,6 @@ without spaces is a token, while spaCy's English tokenizer takes a whole sentenc
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from steps.kernels.character_flags import (
@@ -20,16 +19,19 @@ from steps.kernels.character_flags import (
     DASH,
     DIGIT,
     ICON,
+    LINE_BREAK,
     LOWER,
     PREFIX,
     QUOTE,
     SINGLE,
     SPACE,
+    SYMBOL,
     UPPER,
 )
 
-Codes = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.uint16]
+#: Of the hash of a token, which is FNV-1a by code points with a last mixing step.
+SEED, MULTIPLIER, MIXER = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+NOT_SYMBOL = np.uint16(0xFFFF ^ SYMBOL)
 
 DOT, COMMA, APOSTROPHE, QUOTE_RIGHT, PLUS, COLON, SLASH, ELLIPSIS = 0x2E, 0x2C, 0x27, 0x2019, 0x2B, 0x3A, 0x2F, 0x2026
 
@@ -62,46 +64,81 @@ def decode(data, start, end, table, codes, flags):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def tokenise(codes, flags, n, starts, ends):  # type: ignore[no-untyped-def]
-    """Write where each token of the first `n` characters begins and ends; return the number of tokens.
+def tokenise(codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignore[no-untyped-def]
+    """Part the first `n` characters into tokens; return the number of tokens and that of line breaks.
 
     Args:
         codes: Code points, int32.
-        flags: Their flags; position `n` holds a space.
+        flags: Their flags, uint16; position `n` holds a space.
         n: Number of characters.
-        starts: Room for `n` starts, int32.
-        ends: Room for `n` ends, int32.
+        starts: Room for `n` starts of tokens, int32.
+        ends: Room for `n` ends of tokens, int32.
+        keys: Room for the hashes of `n` tokens, uint64, see `hash_of`.
+        kinds: Room for what `n` tokens are made of, uint16: the flags that any of their characters has, and `SYMBOL`
+            where all have it.
+        breaks: Room for the places of `n` line breaks, int32.
     """
-    k = 0
+    k = n_breaks = 0
     i = 0
     while i < n:
-        if flags[i] & SPACE:
+        flag = flags[i]
+        if flag & SPACE:
+            if flag & LINE_BREAK:
+                breaks[n_breaks] = i
+                n_breaks += 1
             i += 1
             continue
         begin = i
+        key = SEED
         while flags[i] & (ALPHA | SINGLE) == ALPHA:
+            key = (key ^ np.uint64(codes[i])) * MULTIPLIER
             i += 1
         size = i - begin
-        if flags[i] & SPACE and size != len("cannot"):  # a word and nothing else, as most runs are
-            starts[k], ends[k] = begin, i
-            k += 1
-            continue
-        # A word and one mark behind it, as most of the others are; short ones may be abbreviations.
-        if size > 3 and size != len("cannot") and flags[i + 1] & SPACE:
-            if flags[i] & AFFIX or (codes[i] == DOT and flags[i - 1] & LOWER):
-                starts[k], ends[k] = begin, i
-                starts[k + 1], ends[k + 1] = i, i + 1
-                k += 2
-                i += 1
+        if size and size != len("cannot"):
+            space = flags[i] & SPACE
+            # A word, or a word and one mark behind it, as most runs are; a short one may be an abbreviation.
+            mark = not space and size > 3 and flags[i + 1] & SPACE
+            mark = mark and (flags[i] & AFFIX or (codes[i] == DOT and flags[i - 1] & LOWER))
+            if space or mark:
+                starts[k], ends[k], keys[k], kinds[k] = begin, i, key * MIXER, ALPHA
+                k += 1
+                if mark:
+                    starts[k], ends[k], keys[k] = i, i + 1, hash_of(codes, i, i + 1)
+                    kinds[k] = flags[i]
+                    k += 1
+                    i += 1
                 continue
         while not flags[i] & SPACE:
             i += 1
+        before = k
         if i - begin == 1:
             starts[k], ends[k] = begin, i
             k += 1
         else:
             k = _part(codes, flags, begin, i, starts, ends, k)
-    return k
+        for token in range(before, k):
+            kinds[token] = _kind(flags, starts[token], ends[token])
+            keys[token] = hash_of(codes, starts[token], ends[token])
+    return k, n_breaks
+
+
+@njit(cache=True, nogil=True)
+def hash_of(codes, start, end):  # type: ignore[no-untyped-def]
+    """Return a 64-bit hash of the characters from `start` to `end`."""
+    key = SEED
+    for i in range(start, end):
+        key = (key ^ np.uint64(codes[i])) * MULTIPLIER
+    return key * MIXER
+
+
+@njit(cache=True, nogil=True)
+def _kind(flags, start, end):  # type: ignore[no-untyped-def]
+    some = np.uint16(0)
+    every = np.uint16(SYMBOL)
+    for i in range(start, end):
+        some |= flags[i]
+        every &= flags[i]
+    return (some & NOT_SYMBOL) | every
 
 
 @njit(cache=True, nogil=True)
@@ -109,14 +146,16 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
     """Part a run of characters without spaces: its prefixes, its middle, its suffixes."""
     first, last = begin, end
     while first < last:
-        if _is_whole(codes, flags, first, last):
+        if last - first <= 4 and _is_whole(codes, flags, first, last):
             break
-        size = _prefix(codes, flags, first, last)
-        if size:
-            starts[k] = first
-            ends[k] = first + size
-            k += 1
-            first += size
+        size = 0
+        if not flags[first] & (ALPHA | DIGIT):
+            size = _prefix(codes, flags, first, last)
+            if size:
+                starts[k] = first
+                ends[k] = first + size
+                k += 1
+                first += size
         cut = _suffix(codes, flags, first, last)
         last -= cut
         if size + cut == 0:
@@ -124,22 +163,30 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
     k = _middle(codes, flags, first, last, starts, ends, k)
     i = last
     while i < end:  # what the suffixes were cut into, from left to right
-        size = 1
-        if codes[i] == DOT:
-            while i + size < end and codes[i + size] == DOT:
-                size += 1
-        elif (codes[i] == 0x29 and i + 1 < end and codes[i + 1] == COLON) or (
-            _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT)
-        ):  # "):" is one token, an emoticon
-            size = 2
-        elif not flags[i] & AFFIX and flags[i] & ALPHA:
-            while i + size < end and flags[i + size] & ALPHA:
-                size += 1
+        size = _cut_off(codes, flags, i, end)
         starts[k] = i
         ends[k] = i + size
         k += 1
         i += size
     return k
+
+
+@njit(cache=True, nogil=True)
+def _cut_off(codes, flags, i, end):  # type: ignore[no-untyped-def]
+    """Length of the suffix that begins at `i`."""
+    size = 1
+    if codes[i] == DOT:
+        while i + size < end and codes[i + size] == DOT:
+            size += 1
+    elif codes[i] == 0x29:
+        size = 2 if i + 1 < end and codes[i + 1] == COLON else 1  # "):" is one token, an emoticon
+    elif flags[i] & QUOTE:
+        if _is_s(codes, i, end) and (i + 2 == end or flags[i + 2] & AFFIX or codes[i + 2] == DOT):
+            size = 2
+    elif flags[i] & ALPHA and not flags[i] & AFFIX:
+        while i + size < end and flags[i + size] & ALPHA:
+            size += 1
+    return size
 
 
 @njit(cache=True, nogil=True)
@@ -255,15 +302,20 @@ def _middle(codes, flags, first, last, starts, ends, k):  # type: ignore[no-unty
     """Part what is left of a run between its prefixes and suffixes."""
     if first >= last:
         return k
-    if _is_whole(codes, flags, first, last) or _is_address(codes, flags, first, last):
-        starts[k] = first
-        ends[k] = last
-        return k + 1
-    cut = _contraction(codes, flags, first, last)
-    begin = first
     i = first
+    while i < last and flags[i] & (ALPHA | DIGIT) and not flags[i] & SINGLE:
+        i += 1
+    cut = 0
+    if i < last or last - first == len("cannot"):
+        if (last - first <= 4 and _is_whole(codes, flags, first, last)) or _is_address(codes, flags, first, last):
+            i = last
+        else:
+            cut = _contraction(codes, flags, first, last)
+    begin = first
     while i < last - cut:
-        size = 0 if (flags[i] & (ALPHA | DIGIT) and not flags[i] & SINGLE) else _infix(codes, flags, i, first, last)
+        size = 0
+        if not flags[i] & (ALPHA | DIGIT) or flags[i] & SINGLE:
+            size = _infix(codes, flags, i, first, last)
         if size:
             if i > begin:
                 starts[k] = begin
@@ -306,16 +358,15 @@ def _infix(codes, flags, i, first, last):  # type: ignore[no-untyped-def]
         return 1 if before & (LOWER | QUOTE) and after & (UPPER | QUOTE) else 0
     if code == COMMA:
         return 1 if before & ALPHA and after & ALPHA else 0
-    if before & DIGIT and (code == PLUS or code == 0x2D or code == 0x2A or code == 0x5E):
-        if after & DIGIT or codes[i + 1] == 0x2D:
-            return 1
+    if before & DIGIT and code in (PLUS, 0x2D, 0x2A, 0x5E) and (after & DIGIT or codes[i + 1] == 0x2D):
+        return 1
     if before & (ALPHA | DIGIT):
         if here & DASH:
             size = 1
             while i + size < last and codes[i + size] == code and size < 3:
                 size += 1
             return size if i + size < last and flags[i + size] & ALPHA else 0
-        if code == COLON or code == 0x3C or code == 0x3E or code == 0x3D or code == SLASH:
+        if code in (COLON, SLASH, 0x3C, 0x3D, 0x3E):
             return 1 if after & ALPHA else 0
     return 0
 
@@ -366,7 +417,7 @@ def _is_address(codes, flags, first, last):  # type: ignore[no-untyped-def]
             if i == host or codes[i - 1] == DOT:
                 return False
             dot = i
-        elif code == SLASH or code == 0x3F or code == 0x23 or code == COLON:
+        elif code in (SLASH, COLON, 0x3F, 0x23):
             break
         elif not (flags[i] & (ALPHA | DIGIT) or code == 0x2D or code == 0x40 or code == 0x5F) or flags[i] & SINGLE:
             return False
