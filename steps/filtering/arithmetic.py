@@ -182,7 +182,7 @@ def _divided_by_fractions(side: str) -> tuple[str, ...]:
 
 def _goes_on(left: Value, right: str) -> bool:
     """Return whether the right side begins with the result and computes on: `5 * 3 = 15 - 2 = 13`."""
-    first = re.match(rf"[$€£¥]?\s?({NUMBER})\s*\S", right)
+    first = re.match(rf"[$€£¥]?\s?({NUMBER})\s*[-+*/^×·÷−–xX]", right)
     return first is not None and left.n_operators > 0 and Fraction(first[1].replace(",", "")) == left.exact
 
 

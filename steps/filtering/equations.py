@@ -33,6 +33,15 @@ _BINDS_AFTER_TEXT = (
     "times plus minus divided multiplied pi x"
 )
 _BINDS_AFTER = set(_BINDS_AFTER_TEXT.split())
+#: Words that are no unit: they begin another clause.
+_NO_UNIT_TEXT = (
+    "because is are was were be so then or since for which that he she they it we you as but when while if than to at on "
+    "in with from per each every has have had will would there this these those his her their its make makes gives equals "
+    "not all more less"
+)
+_NO_UNIT = frozenset(_NO_UNIT_TEXT.split()) | _BINDS_BEFORE | _BINDS_AFTER
+#: Longest unit: "pieces of red fruit" is one word too many.
+UNIT_WORDS = 3
 _HALVES = frozenset({"a", "half", "one", "two", "three"})
 #: Characters that may stand before a sum, or after a result, without changing it.
 _ENDS_BEFORE = frozenset(".,:;!?\"“”‘’'`•—→⇒|>…#*")
@@ -40,12 +49,13 @@ _ENDS_AFTER = frozenset('.,:;!?"“”’`—→⇒|<…)]')
 
 
 class Token(NamedTuple):
-    """A piece of a line, with its place in it."""
+    """A piece of a line, with its place in it, and the unit after it: the last word of `20 red apples`."""
 
     kind: str
     text: str
     start: int
     end: int
+    unit: str = ""
 
 
 class Equation(NamedTuple):
@@ -90,10 +100,33 @@ def _equations_of_line(line: str) -> Iterator[Equation]:
             after, about = after + 1, True
         first = _left_side(tokens, place)
         last = _right_side(tokens, after)
-        if first is not None and last is not None and first < place and last >= after:
-            left = line[tokens[first].start : tokens[place - 1].end]
-            right = line[tokens[after].start : tokens[last].end]
-            yield Equation(left, right, about, tokens[first].start, tokens[last].end)
+        if first is None or last is None or first >= place or last < after:
+            continue
+        left, right = tokens[first:place], tokens[after : last + 1]
+        if _units_agree(left, right, tokens[last + 1] if last + 1 < len(tokens) else None):
+            yield Equation(_written(line, left), _written(line, right), about, left[0].start, right[-1].end)
+
+
+def _written(line: str, side: list[Token]) -> str:
+    if any(token.unit for token in side):
+        return " ".join(token.text for token in side)
+    return line[side[0].start : side[-1].end]
+
+
+def _units_agree(left: list[Token], right: list[Token], after: Token | None) -> bool:
+    """Return whether a sum of things with units is a sum of their numbers: not `2 apples + 3 pears = $4`."""
+    units = [token.unit for token in (*left, *right) if token.unit]
+    if not any(token.unit for token in left) and not any(token.unit for token in right[:-1]):
+        return True
+    if not any(token.kind == "operator" for token in left):
+        return False  # "2 pizzas = 2 * 10" says what they cost
+    result = after.text.lower().rstrip("s") if after is not None and after.kind == "word" else right[-1].unit
+    operands = {token.unit for token in left if token.unit}
+    if result and result not in operands:
+        return False  # another unit, into which the sum may have been converted
+    if {"$", "€", "£"} & {token.text[0] for token in right} - {token.text[0] for token in left}:
+        return False
+    return len(set(units)) == 1 or not any(token.text in "+-−–" for token in (*left, *right))
 
 
 def _tokens(line: str) -> list[Token]:
@@ -106,7 +139,37 @@ def _tokens(line: str) -> list[Token]:
             and tokens[place + 1].kind in _OPERAND_STARTS
         ):
             tokens[place] = token._replace(kind="operator")
-    return tokens
+    return _with_units(tokens)
+
+
+def _with_units(tokens: list[Token]) -> list[Token]:
+    """Return the tokens without the words between a number and an operator or an equals sign, which name its unit."""
+    joined: list[Token] = []
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        end = place + 1
+        while end < len(tokens) and end - place <= UNIT_WORDS and _may_be_unit(tokens[end]):
+            end += 1
+        if token.kind == "number" and end > place + 1 and _goes_on(tokens, end) and token.end < tokens[place + 1].start:
+            joined.append(token._replace(unit=tokens[end - 1].text.lower().rstrip("s")))
+            place = end
+        else:
+            joined.append(token)
+            place += 1
+    return joined
+
+
+def _may_be_unit(token: Token) -> bool:
+    word = token.text
+    return token.kind == "word" and len(word) > 1 and word.islower() and word not in _NO_UNIT
+
+
+def _goes_on(tokens: list[Token], end: int) -> bool:
+    """Return whether a sum goes on after the words that end here: an operator before a number, or an equals sign."""
+    if end >= len(tokens) or tokens[end].kind not in {"operator", "equals"}:
+        return False
+    return tokens[end].kind == "equals" or (end + 1 < len(tokens) and tokens[end + 1].kind in _OPERAND_STARTS)
 
 
 _OPERAND_ENDS = frozenset({"number", "close"})
@@ -151,18 +214,25 @@ def _may_begin(tokens: list[Token], first: int) -> bool:
     if before.kind == "word":
         # "Week 2 = 35 + 35" names something; it does not say that 2 is 70.
         is_sum = tokens[first + 1].kind != "equals"
-        return is_sum and apart and len(before.text) > 1 and before.text.lower() not in _BINDS_BEFORE
+        return is_sum and apart and not _word_binds(before, tokens[first - 2] if first > 1 else None)
     if before.kind == "open":
-        return (
-            first < 2
-            or tokens[first - 2].kind not in {"word", "number", "close"}
-            or tokens[first - 2].end < before.start
-        )
+        outside = tokens[first - 2] if first > 1 else None
+        return outside is None or (outside.kind in {"word", "other", "equals"} and outside.end < before.start)
     if before.kind == "close":
         return apart and first == 2  # "2) 3 + 4 = 7" at the beginning of a line
     if before.kind != "other" or (first > 1 and tokens[first - 2].kind == "operator"):
         return False
     return before.text in _ENDS_BEFORE and (apart or before.text in '"“‘|•>:→⇒`*')
+
+
+def _word_binds(word: Token, before: Token | None) -> bool:
+    """Return whether a word before a sum may change it: `half of 3 + 5`, but not `a total of 3 + 5`."""
+    text = word.text.lower()
+    if text in {"of", "by"} and before is not None:
+        return before.kind != "word" or before.text.lower() in _BINDS_BEFORE
+    if text == "s" and before is not None:
+        return before.text not in "'’"
+    return len(text) == 1 or text in _BINDS_BEFORE
 
 
 def _right_side(tokens: list[Token], start: int) -> int | None:
@@ -214,5 +284,7 @@ def _may_end(tokens: list[Token], last: int) -> bool:
         return following is None or following.text.lower() not in {"mod", "modulo", "base"}
     if after.kind == "close":
         return True
+    if after.text in ".…" and not apart and following is not None and following.text in ".%":
+        return False  # 8.333...%
     closes = after.text in _ENDS_AFTER
     return closes and not (following is not None and following.kind == "number" and following.start == after.end)

@@ -32,6 +32,10 @@ def wrong(text, **settings):
         ("100 / 3 ≈ 40", "100 / 3 ≈ 40, is 33.3333"),
         ("3/4 of 20 is 16.", "3/4 of 20 is 16, is 15"),
         ("20% of 50 = 12", "20% of 50 = 12, is 10"),
+        ("a total of 4 x 15 = 57 decorations", "4 x 15 = 57, is 60"),
+        ("18 red marbles + 4 marbles = 23 marbles", "18 red marbles + 4 marbles = 23, is 22"),
+        ("that's 20*3 = $61", "20*3 = $61, is 60"),
+        ("(so 3 + 4 = 8)", "3 + 4 = 8, is 7"),
         ("2) 7 - 9 = 2", "7 - 9 = 2, is -2"),
         ("1. 6 ÷ 4 = 2.5", "6 ÷ 4 = 2.5, is 1.5"),
     ],
@@ -75,6 +79,10 @@ def test_wrong_sums_are_shown_with_what_they_come_to(text, detail):
         "a[2] + 1 = 5, 2 + 1 == 5, 2 + 3 => 7, 2 + 3 >= 4",
         "2 1/2 + 1 = 3 1/2",
         "5! = 120, 3 + 2! = 9",
+        "2 apples + 3 pears = $4, 2 pizzas = 2 * 10, 3 feet * 12 = 40 inches, 1 hour + 30 minutes = 90",
+        "60 miles / 20 miles/hour = 4, 9 because - 18/-2 = 9",
+        "$100+($100*(10/100) = $110",
+        "20 / 240 = 8.333...%",
         "75 + 10% of 150 = 75 + 15",
         "1/2 of 10 is 3 more than 2",
         "9" * 30 + " + 1 = 2",
@@ -121,7 +129,7 @@ def test_nearly_no_solution_of_gsm8k_falls_and_nearly_every_corrupted_one_does(r
     lines = (real_data / "gsm8k-train/train.jsonl").read_text().splitlines()
     answers = [json.loads(line)["answer"] for line in lines[::2]]
     failing = [answer for answer in answers if any(wrong_sums(answer, SETTINGS))]
-    assert 5 <= len(failing) <= 15  # each was read: the sum is wrong as it stands
+    assert 5 <= len(failing) <= 16  # each was read: the sum is wrong as it stands
     generator = random.Random(0)
     found = total = 0
     for answer in answers[:1000]:
