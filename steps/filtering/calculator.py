@@ -18,6 +18,8 @@ MAX_TOKENS = 120
 
 #: A number: plain, with separators, or beginning with its decimal point; RE2 and `re`.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+#: Whole numbers stay whole until something divides: that is several times faster than fractions throughout.
+Number = int | Fraction
 #: Characters of operators, mapped to the one that the grammar knows.
 OPERATORS = {
     "×": "*",
@@ -79,12 +81,12 @@ def evaluate(text: str, *, percent_is_hundredth: bool = True) -> Value:
         raise NotArithmeticError(f"a result of {digits} digits")
     decimals = re.search(r"\.(\d+)", text) if parser.n_operators == 0 else None
     inexact = "/" in text or "÷" in text or "." in text or "%" in text or "⁄" in text
-    return Value(value, parser.n_operators, inexact, len(decimals[1]) if decimals else 0)
+    return Value(Fraction(value), parser.n_operators, inexact, len(decimals[1]) if decimals else 0)
 
 
-def _tokens(text: str, percent_is_hundredth: bool) -> list[str | Fraction]:
+def _tokens(text: str, percent_is_hundredth: bool) -> list[str | Number]:
     """Return the tokens, last first."""
-    tokens: list[str | Fraction] = []
+    tokens: list[str | Number] = []
     end, stripped = 0, text.strip()
     while end < len(stripped):
         match = _TOKEN.match(stripped, end)
@@ -96,29 +98,30 @@ def _tokens(text: str, percent_is_hundredth: bool) -> list[str | Fraction]:
             continue
         if len(match["number"]) > MAX_DIGITS:
             raise NotArithmeticError("a number with too many digits")
-        number = Fraction(match["number"].replace(",", ""))
-        tokens.append(number / 100 if match["percent"] and percent_is_hundredth else number)
+        digits = match["number"].replace(",", "")
+        number = int(digits) if digits.isdigit() else Fraction(digits)
+        tokens.append(Fraction(number) / 100 if match["percent"] and percent_is_hundredth else number)
     return tokens[::-1]
 
 
 class _Parser:
     """Recursive descent over a stack of tokens; the depth is bounded by the number of tokens."""
 
-    def __init__(self, tokens: list[str | Fraction]) -> None:
+    def __init__(self, tokens: list[str | Number]) -> None:
         self.tokens = tokens
         self.n_operators = 0
 
     def _next_is(self, marks: str) -> bool:
         return bool(self.tokens) and isinstance(self.tokens[-1], str) and self.tokens[-1] in marks
 
-    def sum(self) -> Fraction:
+    def sum(self) -> Number:
         value = self._product()
         while self._next_is("+-"):
             self.n_operators += 1
             value = value + self._product() if self.tokens.pop() == "+" else value - self._product()
         return value
 
-    def _product(self) -> Fraction:
+    def _product(self) -> Number:
         value = self._power()
         while self._next_is("*/"):
             self.n_operators += 1
@@ -128,27 +131,27 @@ class _Parser:
                 divisor = self._power()
                 if divisor == 0:
                     raise NotArithmeticError("a division by zero")
-                value /= divisor
+                value = Fraction(value) / divisor
         return value
 
-    def _power(self) -> Fraction:
+    def _power(self) -> Number:
         value = self._atom()
         if self._next_is("^"):
             self.tokens.pop()
             self.n_operators += 1
-            exponent = self._power()
+            exponent = Fraction(self._power())
             if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT or (value == 0 and exponent < 0):
                 raise NotArithmeticError(f"the exponent {exponent}")
             if abs(exponent) * max(len(str(value.numerator)), len(str(value.denominator))) > 2 * MAX_DIGITS:
                 raise NotArithmeticError("a power with too many digits")
-            value = value ** int(exponent)
+            value = Fraction(value) ** int(exponent)
         return value
 
-    def _atom(self) -> Fraction:
+    def _atom(self) -> Number:
         if not self.tokens:
             raise NotArithmeticError("the expression ends early")
         atom = self.tokens.pop()
-        if isinstance(atom, Fraction):
+        if not isinstance(atom, str):
             return atom
         if atom == "-":
             return -self._power()

@@ -35,9 +35,9 @@ _BINDS_AFTER_TEXT = (
 _BINDS_AFTER = set(_BINDS_AFTER_TEXT.split())
 #: Words that are no unit: they begin another clause.
 _NO_UNIT_TEXT = (
-    "because is are was were be so then or since for which that he she they it we you as but when while if than to at on "
-    "in with from per each every has have had will would there this these those his her their its make makes gives equals "
-    "not all more less"
+    "because is are was were be so then or since for which that he she they it we you as but when while if than to at "
+    "on in with from per each every has have had will would there this these those his her their its make makes gives "
+    "equals not all more less"
 )
 _NO_UNIT = frozenset(_NO_UNIT_TEXT.split()) | _BINDS_BEFORE | _BINDS_AFTER
 #: Longest unit: "pieces of red fruit" is one word too many.

@@ -6,6 +6,7 @@ library takes some seconds to load.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -121,6 +122,8 @@ def _phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 def _recognisers(kind: str) -> tuple[Any, ...]:
     from presidio_analyzer import predefined_recognizers
 
+    # Presidio's IBAN recogniser logs the numbers that it cannot validate, at the level of errors.
+    logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL)
     return tuple(getattr(predefined_recognizers, name)() for name in RECOGNISERS[kind])
 
 
