@@ -439,9 +439,9 @@ def _tokens(lengths, hashes, kinds, n, row, ids, keys, stamps, counts, mask, sta
 
 
 @njit(cache=True, nogil=True)
-def _grams(
+def _grams(  # type: ignore[no-untyped-def]
     starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
-):  # type: ignore[no-untyped-def]
+):
     """Count the n-grams of tokens; return the last stamp used.
 
     The key of an n-gram is the number of the (n - 1)-gram at its start and that of its last token: exact, no hash.
