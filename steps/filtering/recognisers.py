@@ -52,9 +52,9 @@ _PHONE_WORDS = re.compile(r"phone|tel\b|tel[.:]|call|mobile|cell|fax|whatsapp|te
 _PHONE_GROUPS = re.compile(r"[(0][\d)]+[ ./-]\d|\d{3}[ .-]\d{3}[ .-]\d{4}\Z|1[ .-]\(?\d{3}")
 _CARD_WORDS = re.compile(r"card|visa|amex|american express|credit|debit|cvv|payment", re.IGNORECASE)
 _CARD_GROUPS = re.compile(r"\d{4}(?P<mark>[ -])\d{4}(?P=mark)\d{4}(?P=mark)\d{4}|\d{4}[ -]\d{6}[ -]\d{5}")
-#: Visa, Mastercard, American Express, Discover, Diners Club, JCB, by ISO/IEC 7812.
+#: Visa, Mastercard, American Express, Discover, Diners Club, JCB, UnionPay, by ISO/IEC 7812.
 _ISSUERS = re.compile(
-    r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|2\d\d|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[689]\d)\d{11}"
     r"|35(?:2[89]|[3-8]\d)\d{12})\Z"
 )
 _ETHEREUM = re.compile(r"\b0x[0-9a-fA-F]{40}\b")

@@ -35,7 +35,15 @@ FRAGMENTS = {
         "type X = int | str",
         "def first[T](x: list[T]) -> T: return x[0]",
     ],
-    "json": ['"a": 1,\n"b": 2', '{"a": 1, // one\n "b": [1, ...]}', "{...}", '{"id": <id>}', "{}\n{}", ""],
+    "json": [
+        '"a": 1,\n"b": 2',
+        '{"a": 1, // one\n "b": [1, ...]}',
+        "{...}",
+        '{"a": 1, ..., "b": 2}',
+        '{"id": <id>}',
+        "{}\n{}",
+        "",
+    ],
 }
 BROKEN = {
     "javascript": ["function f( { return 1 }", "const x = = 1;", "if (x { }"],

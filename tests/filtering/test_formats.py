@@ -88,6 +88,7 @@ def test_a_share_of_the_code_may_not_fit(row, reasons):
     answer = "```c\nint a = 1;\nint b = 2;\nint c = = 3;\n" + "int d = 4;\n" * 40 + "```"
     assert reasons([row(answer)]) == ["invalid_code"]
     assert reasons([row(answer)], max_error_fraction=0.05) == []
+    assert reasons([row("```c\nint f() { return 1;\n```")], max_error_fraction=1) == ["invalid_code"]
 
 
 def test_json_is_held_to_a_schema(row, failures):
