@@ -155,9 +155,7 @@ def agreement(texts: list[str], peer: dict[str, Any]) -> dict[str, Any]:
         name = TOGETHER.get(reason, reason)
         ours[name] = ours.get(name, np.zeros(len(texts), bool)) | mask
     missing = np.zeros(len(texts), bool)
-    by_rule = [
-        {"rule": name, **_compared(ours.get(name, missing), theirs)} for name, theirs in peer["rules"].items()
-    ]
+    by_rule = [{"rule": name, **_compared(ours.get(name, missing), theirs)} for name, theirs in peer["rules"].items()]
     by_filter = []
     for name, theirs in peer["filters"].items():
         dropped = np.logical_or.reduce([ours.get(rule, missing) for rule in FILTERS[name]])
@@ -214,11 +212,15 @@ def render(record: dict[str, Any]) -> str:
         "| filter | agreement | it drops | we drop |",
         "|---|---|---|---|",
     ]
-    for row in record["filters"]:
-        lines.append(f"| {row['filter']} | {row['agreement']:.2%} | {row['peer_drops']:,} | {row['we_drop']:,} |")
+    lines += [
+        f"| {row['filter']} | {row['agreement']:.2%} | {row['peer_drops']:,} | {row['we_drop']:,} |"
+        for row in record["filters"]
+    ]
     lines += ["", "| rule | agreement | it drops | we drop |", "|---|---|---|---|"]
-    for row in record["rules"]:
-        lines.append(f"| {row['rule']} | {row['agreement']:.2%} | {row['peer_drops']:,} | {row['we_drop']:,} |")
+    lines += [
+        f"| {row['rule']} | {row['agreement']:.2%} | {row['peer_drops']:,} | {row['we_drop']:,} |"
+        for row in record["rules"]
+    ]
     lines += [
         "",
         "Where the two differ, the tokens do: datatrove asks spaCy, whose English tokenizer has lists of emoticons, "

@@ -1,9 +1,11 @@
 """Answers that repeat themselves: lines, paragraphs, and n-grams of words.
 
 The measures are those of Rae et al. 2021, "Scaling Language Models: Methods, Analysis & Insights from Training
-Gopher" (arXiv:2112.11446), Table A1, all thirteen. Its thresholds were chosen for web pages: of real instruction
-answers, whose code and lists repeat rightly, they drop a seventh. The defaults here are looser; the paper's stand
-beside them and are those of the preset `web_gopher`. `benchmarks/results/presets.md` has what either keeps.
+Gopher" (arXiv:2112.11446), Table A1, all thirteen. Its thresholds were chosen for web pages; instruction answers are
+shorter, and their code, sums and lists repeat rightly. The defaults here lie just above the largest shares seen among
+14,000 real answers of GPTeacher, GSM8K and OpenAssistant (0.39 of lines, 0.49 of one n-gram, 0.34 of repeated
+n-grams, loops aside); the paper's stand beside them and are those of the preset `web_gopher`.
+`benchmarks/results/presets.md` has what either keeps.
 
 A share is of the characters of the turn. A line or n-gram counts as repeated from its second occurrence on.
 """

@@ -26,6 +26,8 @@ SINGLE = 1 << 12  #: a character of a script without spaces: a token of its own 
 LINE_BREAK = 1 << 13  #: where `str.splitlines` parts lines
 TERMINAL = 1 << 14  #: ends a sentence
 BULLET = 1 << 15  #: what Gopher's rule takes for the mark of a list item
+STOP = 1 << 16  #: the full stop
+INFIX = 1 << 17  #: may part a run of characters in its middle
 
 _AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪—–"
 _QUOTES = "'\"”“`‘´’‚„»«「」『』（）〔〕【】《》〈〉⟦⟧"
@@ -33,6 +35,7 @@ _PREFIXES = "§%="
 _DASHES = "-–—~"
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _BULLETS = "•-"
+_INFIXES = ".,…+*^:<>=/" + _DASHES
 #: Marks that end a sentence in the scripts that are written today.
 _TERMINALS = ".!?。？！．｡‼‽⁇⁈⁉؟۔։।॥።፧᙮᠃᠉។៕၊။᭚᭛᭞᭟᰻᰼᱾᱿꓿꘎꘏꛳꛷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫⸮﹒﹖﹗"
 
@@ -44,16 +47,18 @@ _OF_STRINGS = (
     (LINE_BREAK, _LINE_BREAKS),
     (TERMINAL, _TERMINALS),
     (BULLET, _BULLETS),
+    (STOP, "."),
+    (INFIX, _INFIXES),
 )
 
 
 @lru_cache(maxsize=1)
-def character_flags() -> npt.NDArray[np.uint16]:
+def character_flags() -> npt.NDArray[np.uint32]:
     """Return the flags of every code point, shape (0x110000,); computed once a process, in some tenths of a second."""
-    flags = np.zeros(N_CODE_POINTS, np.uint16)
+    flags = np.zeros(N_CODE_POINTS, np.uint32)
     for code in range(LAST_LETTER):
         flags[code] = _flags_of(chr(code))
-    flags[characters().kinds == WORD] |= SINGLE
+    flags[characters().kinds == WORD] |= SINGLE | INFIX
     for flag, marks in _OF_STRINGS:
         flags[[ord(mark) for mark in marks]] |= flag
     return flags
@@ -64,4 +69,4 @@ def _flags_of(character: str) -> int:
     found = ALPHA * character.isalpha() | LOWER * character.islower() | UPPER * character.isupper()
     found |= SPACE * character.isspace() | DIGIT * (character in "0123456789")
     found |= SYMBOL * (category[0] == "P" or (category[0] == "S" and character.isascii()) or category == "Cc")
-    return found | (CURRENCY | PREFIX) * (category == "Sc") | (ICON | AFFIX) * (category == "So")
+    return found | (CURRENCY | PREFIX) * (category == "Sc") | (ICON | AFFIX | INFIX) * (category == "So")

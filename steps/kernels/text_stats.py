@@ -99,7 +99,7 @@ C4_LONGEST_WORD, C4_FEWEST_WORDS = 1000, 3
 def text_stats(
     data: Bytes,
     offsets: Offsets,
-    table: npt.NDArray[np.uint16],
+    table: npt.NDArray[np.uint32],
     stop_words: npt.NDArray[np.uint64],
     min_line_characters: int,
     short_line_characters: int,
@@ -121,9 +121,9 @@ def text_stats(
     for text in range(n_texts):
         room = max(room, offsets[text + 1] - offsets[text])
     room += 2
-    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint16)
+    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint32)
     starts, ends, breaks = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint16)
+    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint32)
     lengths = np.empty(room + 1, np.int32)
     ids, grams = np.empty(room, np.int32), np.empty(room, np.int32)
     active, repeats = np.empty(room, np.int32), np.zeros(room + LONGEST, np.uint8)
@@ -161,10 +161,10 @@ def text_stats(
 
 
 @njit(cache=True, nogil=True)
-def word_hashes(data: Bytes, offsets: Offsets, table: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint64]:
+def word_hashes(data: Bytes, offsets: Offsets, table: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
     """Return the hash of each text as the hash of one token, shape (texts,), uint64."""
     out = np.empty(len(offsets) - 1, np.uint64)
-    codes, flags = np.empty(len(data) + 1, np.int32), np.empty(len(data) + 1, np.uint16)
+    codes, flags = np.empty(len(data) + 1, np.int32), np.empty(len(data) + 1, np.uint32)
     for text in range(len(out)):
         n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
         out[text] = hash_of(codes, 0, n)

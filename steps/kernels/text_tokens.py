@@ -19,19 +19,21 @@ from steps.kernels.character_flags import (
     DASH,
     DIGIT,
     ICON,
+    INFIX,
     LINE_BREAK,
     LOWER,
     PREFIX,
     QUOTE,
     SINGLE,
     SPACE,
+    STOP,
     SYMBOL,
     UPPER,
 )
 
 #: Of the hash of a token, which is FNV-1a by code points with a last mixing step.
 SEED, MULTIPLIER, MIXER = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
-NOT_SYMBOL = np.uint16(0xFFFF ^ SYMBOL)
+NOT_SYMBOL = np.uint32(0xFFFFFFFF ^ SYMBOL)
 
 DOT, COMMA, APOSTROPHE, QUOTE_RIGHT, PLUS, COLON, SLASH, ELLIPSIS = 0x2E, 0x2C, 0x27, 0x2019, 0x2B, 0x3A, 0x2F, 0x2026
 
@@ -69,12 +71,12 @@ def tokenise(codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignor
 
     Args:
         codes: Code points, int32.
-        flags: Their flags, uint16; position `n` holds a space.
+        flags: Their flags, uint32; position `n` holds a space.
         n: Number of characters.
         starts: Room for `n` starts of tokens, int32.
         ends: Room for `n` ends of tokens, int32.
         keys: Room for the hashes of `n` tokens, uint64, see `hash_of`.
-        kinds: Room for what `n` tokens are made of, uint16: the flags that any of their characters has, and `SYMBOL`
+        kinds: Room for what `n` tokens are made of, uint32: the flags that any of their characters has, and `SYMBOL`
             where all have it.
         breaks: Room for the places of `n` line breaks, int32.
     """
@@ -117,8 +119,12 @@ def tokenise(codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignor
         else:
             k = _part(codes, flags, begin, i, starts, ends, k)
         for token in range(before, k):
-            kinds[token] = _kind(flags, starts[token], ends[token])
-            keys[token] = hash_of(codes, starts[token], ends[token])
+            some, every, key = np.uint32(0), np.uint32(SYMBOL), SEED
+            for place in range(starts[token], ends[token]):
+                some |= flags[place]
+                every &= flags[place]
+                key = (key ^ np.uint64(codes[place])) * MULTIPLIER
+            kinds[token], keys[token] = (some & NOT_SYMBOL) | every, key * MIXER
     return k, n_breaks
 
 
@@ -129,16 +135,6 @@ def hash_of(codes, start, end):  # type: ignore[no-untyped-def]
     for i in range(start, end):
         key = (key ^ np.uint64(codes[i])) * MULTIPLIER
     return key * MIXER
-
-
-@njit(cache=True, nogil=True)
-def _kind(flags, start, end):  # type: ignore[no-untyped-def]
-    some = np.uint16(0)
-    every = np.uint16(SYMBOL)
-    for i in range(start, end):
-        some |= flags[i]
-        every &= flags[i]
-    return (some & NOT_SYMBOL) | every
 
 
 @njit(cache=True, nogil=True)
@@ -243,7 +239,7 @@ def _suffix(codes, flags, first, last):  # type: ignore[no-untyped-def]
     code = codes[last - 1]
     if flags[last - 1] & AFFIX:
         return 1
-    before = flags[last - 2] if last - 2 >= first else np.uint16(0)
+    before = flags[last - 2] if last - 2 >= first else np.uint32(0)
     if code == DOT:
         size = 1
         while last - size > first and codes[last - size - 1] == DOT:
@@ -302,19 +298,22 @@ def _middle(codes, flags, first, last, starts, ends, k):  # type: ignore[no-unty
     """Part what is left of a run between its prefixes and suffixes."""
     if first >= last:
         return k
-    i = first
-    while i < last and flags[i] & (ALPHA | DIGIT) and not flags[i] & SINGLE:
-        i += 1
+    inner = np.uint32(0)
+    for i in range(first, last):
+        inner |= flags[i]
     cut = 0
-    if i < last or last - first == len("cannot"):
-        if (last - first <= 4 and _is_whole(codes, flags, first, last)) or _is_address(codes, flags, first, last):
-            i = last
-        else:
-            cut = _contraction(codes, flags, first, last)
+    whole = not inner & INFIX
+    if inner & (AFFIX | STOP) and last - first <= 4:
+        whole |= _is_whole(codes, flags, first, last)
+    if inner & STOP and not whole:
+        whole = _is_address(codes, flags, first, last)
+    if inner & QUOTE or last - first == len("cannot"):
+        cut = _contraction(codes, flags, first, last)
+    i = last if whole else first
     begin = first
     while i < last - cut:
         size = 0
-        if not flags[i] & (ALPHA | DIGIT) or flags[i] & SINGLE:
+        if flags[i] & INFIX:
             size = _infix(codes, flags, i, first, last)
         if size:
             if i > begin:

@@ -8,10 +8,10 @@ from steps.kernels.text_tokens import decode, tokenise
 def tokens(text: str) -> list[str]:
     data = np.frombuffer(text.encode(), np.uint8)
     room = len(data) + 2
-    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint16)
+    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint32)
     starts, ends, breaks = (np.empty(room, np.int32) for _ in range(3))
     n = decode(data, 0, len(data), character_flags(), codes, flags)
-    keys, kinds = np.empty(room, np.uint64), np.empty(room, np.uint16)
+    keys, kinds = np.empty(room, np.uint64), np.empty(room, np.uint32)
     k, _ = tokenise(codes, flags, n, starts, ends, keys, kinds, breaks)
     return [text[start:end] for start, end in zip(starts[:k], ends[:k], strict=True)]
 
