@@ -38,7 +38,8 @@ _PART = re.compile(
 #: The sentence itself says that the sum does not hold, or counts in another way.
 _DENIED = re.compile(
     r"\b(?:incorrect|wrong|false|mistaken?|erroneous|error|not equal|does not|doesn't|isn't|is not|instead of|"
-    r"rather than|suppose|binary|hexadecimal|octal|base[- ]?\d+|mod|modulo|concatenat\w*|pattern|puzzle|riddle)\b",
+    r"rather than|suppose|binary|hexadecimal|octal|base[- ]?\d+|mod|modulo|concatenat\w*|"
+    r"thousands?|millions?|billions?|pattern|puzzle|riddle)\b",
     re.IGNORECASE,
 )
 #: A time of the day, or a number with leading zeros: `0930`.

@@ -25,7 +25,7 @@ _ABOUT_WORD = {"about", "approximately", "roughly", "around", "nearly", "almost"
 #: Words before a sum that it may belong to, and after a result that may change it.
 _BINDS_BEFORE_TEXT = (
     "times plus minus of by over divided multiplied squared cubed mod modulo root log ln sin cos tan sqrt base half "
-    "twice double triple and if third thirds quarter quarters fifth fifths frac cdot left"
+    "day week month year twice double triple and if third thirds quarter quarters fifth fifths frac cdot left"
 )
 _BINDS_BEFORE = set(_BINDS_BEFORE_TEXT.split())
 _BINDS_AFTER_TEXT = (
@@ -222,6 +222,8 @@ def _may_begin(tokens: list[Token], first: int) -> bool:
         return apart and first == 2  # "2) 3 + 4 = 7" at the beginning of a line
     if before.kind != "other" or (first > 1 and tokens[first - 2].kind == "operator"):
         return False
+    if before.text == "," and first > 1 and tokens[first - 2].kind == "number" and re.match(r"\d{3}(?!\d)", here.text):
+        return False  # "14, 400 / 80": perhaps one number
     return before.text in _ENDS_BEFORE and (apart or before.text in '"“‘|•>:→⇒`*')
 
 

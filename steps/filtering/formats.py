@@ -30,7 +30,7 @@ class FormatSettings(Settings):
     languages: tuple[Language, ...] = ("json", "python", "javascript", "typescript", "java", "go", "rust", "c", "cpp")
     """Languages whose fenced blocks must parse; empty for none. Shell is left out: of the `bash` blocks of technical
     documents that do not parse, nearly all are what a command printed. Of the blocks of the other languages, 3 %
-    fail there, and those read at random were wrong or labelled wrongly."""
+    fail there, and most of those read were wrong or labelled wrongly."""
 
     allow_fragments: bool = True
     """Accept code that leaves something out on purpose: `...`, `<your-name>`, comments in JSON, members without the

@@ -83,6 +83,9 @@ def test_wrong_sums_are_shown_with_what_they_come_to(text, detail):
         "60 miles / 20 miles/hour = 4, 9 because - 18/-2 = 9",
         "$100+($100*(10/100) = $110",
         "20 / 240 = 8.333...%",
+        "14, 400 / 80 = 180",
+        "10 pages on day 1 * 2 = 20",
+        "It loses 5 thousand dollars a day, so 5 * 3 = $15,000.",
         "75 + 10% of 150 = 75 + 15",
         "1/2 of 10 is 3 more than 2",
         "9" * 30 + " + 1 = 2",
@@ -129,7 +132,7 @@ def test_nearly_no_solution_of_gsm8k_falls_and_nearly_every_corrupted_one_does(r
     lines = (real_data / "gsm8k-train/train.jsonl").read_text().splitlines()
     answers = [json.loads(line)["answer"] for line in lines[::2]]
     failing = [answer for answer in answers if any(wrong_sums(answer, SETTINGS))]
-    assert 5 <= len(failing) <= 16  # each was read: the sum is wrong as it stands
+    assert 5 <= len(failing) <= 16  # as written, these sums do not hold; see the results of the benchmark
     generator = random.Random(0)
     found = total = 0
     for answer in answers[:1000]:
