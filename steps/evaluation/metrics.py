@@ -16,7 +16,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from steps.filtering.formats import fenced_blocks
+from steps.filtering.markdown_blocks import fenced_blocks
 
 
 class Metric(NamedTuple):

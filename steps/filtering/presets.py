@@ -11,7 +11,7 @@ from typing import Any, Literal
 PresetName = Literal["instruction", "code", "web_gopher", "none"]
 
 #: Families that a text of a web page, which no one asked for, cannot be held to.
-_DIALOGUE_OFF = {"refusals": None, "formats": None}
+_DIALOGUE_OFF = {"refusals": None, "formats": None, "maths": None, "arithmetic": None}
 
 #: By preset, the values that differ from the defaults of the settings, which are those of `instruction`.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "none": {
         **_DIALOGUE_OFF,
-        **dict.fromkeys(("turns", "length", "keywords", "repetition", "ratios", "quality", "web_page")),
+        **dict.fromkeys(("turns", "length", "keywords", "repetition", "ratios", "quality", "web_page", "secrets")),
     },
 }
 

@@ -85,6 +85,26 @@ class FilterReason(StrEnum):
     TOO_MANY_SYMBOLS = "too_many_symbols"
     TOO_MUCH_UPPERCASE = "too_much_uppercase"
 
+    # Checks of content. A value that ends in `_masked` or `_found` is a remark on a row that stays.
+    LANGUAGE_NOT_ALLOWED = "language_not_allowed"
+    LANGUAGE_EXCLUDED = "language_excluded"
+    LANGUAGE_UNCLEAR = "language_unclear"
+    ANSWER_IN_ANOTHER_LANGUAGE = "answer_in_another_language"
+    INVALID_CODE = "invalid_code"
+    JSON_BREAKS_SCHEMA = "json_breaks_schema"
+    MALFORMED_TABLE = "malformed_table"
+    UNBALANCED_MATHS = "unbalanced_maths"
+    BROKEN_CALCULATION = "broken_calculation"
+    WRONG_ARITHMETIC = "wrong_arithmetic"
+    PERSONAL_DATA = "personal_data"
+    PERSONAL_DATA_MASKED = "personal_data_masked"
+    PERSONAL_DATA_FOUND = "personal_data_found"
+    SECRET = "secret"  # noqa: S105
+    SECRET_MASKED = "secret_masked"  # noqa: S105
+    SECRET_FOUND = "secret_found"  # noqa: S105
+    TOXIC_WORDS = "toxic_words"
+    TOXIC_LANGUAGE = "toxic_language"
+
 
 class Turn(NamedTuple):
     """One message."""

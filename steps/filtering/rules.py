@@ -10,16 +10,22 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from steps.engines.engine import Engine, LocalEngine
+from steps.filtering.arithmetic import ArithmeticSettings, wrong_arithmetic
 from steps.filtering.batch import TokenCounter
-from steps.filtering.engine import ActiveRule, Rule, by_row, filter_rows
+from steps.filtering.engine import ActiveRule, Rule, filter_rows
 from steps.filtering.formats import FormatSettings, broken_formats
 from steps.filtering.keywords import KeywordSettings, excluded_keywords
+from steps.filtering.languages import LanguageSettings, unwanted_languages
 from steps.filtering.length import LengthSettings, out_of_bounds
+from steps.filtering.maths import MathsSettings, broken_maths
+from steps.filtering.personal_data import PersonalDataSettings, personal_data
 from steps.filtering.presets import PresetName, with_preset
 from steps.filtering.quality import QualitySettings, unlike_prose
 from steps.filtering.ratios import RatioSettings, lopsided
 from steps.filtering.refusals import RefusalSettings, refused
 from steps.filtering.repetition import RepetitionSettings, repetitive
+from steps.filtering.secrets import SecretSettings, secrets
+from steps.filtering.toxicity import ToxicitySettings, toxic
 from steps.filtering.turns import TurnSettings, broken_turns
 from steps.filtering.web_page import WebPageSettings, web_page_remains
 from steps.ledger import StageResult, check_books, check_drop_fraction
@@ -33,13 +39,19 @@ STAGE = "filter"
 RULES: tuple[tuple[str, Rule], ...] = (
     ("turns", broken_turns),
     ("length", out_of_bounds),
-    ("formats", by_row(broken_formats)),
+    ("formats", broken_formats),
     ("refusals", refused),
     ("keywords", excluded_keywords),
     ("repetition", repetitive),
     ("ratios", lopsided),
     ("quality", unlike_prose),
     ("web_page", web_page_remains),
+    ("maths", broken_maths),
+    ("arithmetic", wrong_arithmetic),
+    ("languages", unwanted_languages),
+    ("toxicity", toxic),
+    ("secrets", secrets),
+    ("personal_data", personal_data),
 )
 
 
@@ -77,6 +89,26 @@ class FilteringSettings(Settings):
 
     web_page: WebPageSettings | None = None
     """What is left of a web page: the rules of C4."""
+
+    maths: MathsSettings | None = MathsSettings()
+    """Formulas and calculator annotations are whole."""
+
+    arithmetic: ArithmeticSettings | None = ArithmeticSettings()
+    """The sums that answers show are worked out again; a wrong one drops the row."""
+
+    languages: LanguageSettings | None = None
+    """Languages that are wanted or not; off until they are named."""
+
+    toxicity: ToxicitySettings | None = None
+    """Toxic words, and a classifier of offensive English (extra `toxicity`); off, since a classifier of words is
+    unfair to some groups of people, and word lists are for their owner to write."""
+
+    secrets: SecretSettings | None = SecretSettings()
+    """Credentials, which are masked: a model that has seen one can repeat it, and no row is lost."""
+
+    personal_data: PersonalDataSettings | None = None
+    """E-mail addresses, numbers of telephones, cards, accounts and documents (extra `pii`); off, because a
+    support desk's own address may be just what a model is to learn."""
 
     max_drop_fraction: float = Field(0.5, ge=0, le=1)
     """Share of rows above which the run stops."""

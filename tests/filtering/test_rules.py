@@ -74,3 +74,27 @@ def test_a_base_model_without_a_tokenizer_file_is_named(tmp_path):
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValidationError, match="lenght"):
         FilteringSettings.model_validate({"lenght": None})
+
+
+def test_a_secret_is_masked_in_the_row_that_goes_on_and_the_ledger_says_so(examples):
+    key = "ghp_" + "a1B2c3D4e5F6" * 3
+    table = examples([("user", f"My key is {key}, why does it fail?"), ("assistant", f"Because {key} has expired.")])
+    result = apply_filters(table, FilteringSettings())
+    assert [message["content"] for message in result.kept["messages"][0].as_py()] == [
+        "My key is <GITHUB_TOKEN_1>, why does it fail?",
+        "Because <GITHUB_TOKEN_1> has expired.",
+    ]
+    (row,) = result.ledger.to_pylist()
+    assert (row["decision"], row["reason"]) == ("kept", "secret_masked")
+    assert key not in row["detail"]
+
+
+def test_content_checks_drop_by_default_only_what_is_provably_wrong(examples):
+    table = examples(
+        [("user", "What is 2 + 2, please?"), ("assistant", "It is easy: 2 + 2 = 5 in total.")],
+        [("user", "Write the formula, please."), ("assistant", r"Here it is: \(\frac{1}{2 and so on")],
+        [("user", "Write to whom, please?"), ("assistant", "Schreiben Sie bitte an anna@firma.de, das genügt völlig.")],
+    )
+    result = apply_filters(table, FilteringSettings(max_drop_fraction=1))
+    assert reasons(result.ledger) == {"wrong_arithmetic": 1, "unbalanced_maths": 1}
+    assert result.kept["messages"][0].as_py()[1]["content"].endswith("anna@firma.de, das genügt völlig.")
