@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from steps.dedup.documents import Document, documents_of
+from steps.dedup.embedding_cache import EmbeddingCache
 from steps.dedup.exact import ExactSettings, exact_duplicates
 from steps.dedup.groups import merge_groups
 from steps.dedup.minhash import MinHashSettings, near_duplicates
@@ -40,7 +41,6 @@ REASONS: dict[Method, DedupReason] = {
 METHODS: dict[Method, Callable[[Sequence[Document], Any], Matches]] = {
     "exact": exact_duplicates,
     "minhash": near_duplicates,
-    "semantic": semantic_duplicates,
 }
 
 
@@ -71,13 +71,16 @@ class DedupResult(NamedTuple):
     report: dict[str, Any]
 
 
-def deduplicate(method: Method, examples: pa.Table, settings: DedupSettings) -> DedupResult:
+def deduplicate(
+    method: Method, examples: pa.Table, settings: DedupSettings, embeddings: EmbeddingCache | None = None
+) -> DedupResult:
     """Keep one row of each cluster of duplicates.
 
     Args:
         method: Which method to run; when it is off, every row is kept.
         examples: Schema `EXAMPLES`, or one with more columns.
         settings: The methods' settings, and which row survives.
+        embeddings: Embeddings of earlier runs, for the semantic method; they save time and change no result.
 
     Returns:
         The survivors in the order of the table. When a row is dropped, its split group merges with its survivor's,
@@ -94,7 +97,11 @@ def deduplicate(method: Method, examples: pa.Table, settings: DedupSettings) -> 
     matches = Matches([])
     if chosen is not None:
         documents = documents_of(examples)
-        matches = METHODS[method]([documents[row] for row in order], chosen)
+        ranked = [documents[row] for row in order]
+        if method == "semantic":
+            matches = semantic_duplicates(ranked, chosen, embeddings)
+        else:
+            matches = METHODS[method](ranked, chosen)
     drops = Drops(stage)
     for match in matches.duplicates:
         drops.add(

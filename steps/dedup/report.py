@@ -44,7 +44,7 @@ def report_of(method: str, rows: Rows, matches: Matches, threshold: float | None
 
     Returns:
         `n_rows, n_dropped, n_clusters, threshold, largest` (clusters of survivor and size), `borderline` (pairs
-        nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`.
+        nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`, `detail` (of the method).
     """
     sizes = Counter(match.other for match in matches.duplicates)
     largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:N_LARGEST]
@@ -61,6 +61,7 @@ def report_of(method: str, rows: Rows, matches: Matches, threshold: float | None
         "borderline": [_pair(rows, match, threshold) for match in matches.borderline],
         "n_vetoed": matches.n_vetoed,
         "vetoed": [_pair(rows, match, threshold) for match in matches.vetoed],
+        "detail": dict(matches.detail),
     }
 
 
@@ -84,9 +85,9 @@ def alarms(report: dict[str, Any], kept_groups: Sequence[str], max_fraction: flo
         kept_groups: Group of each kept row.
         max_fraction: Largest share allowed; None raises no alarm.
     """
+    found = list(report["detail"].get("warnings", []))
     if max_fraction is None or not report["n_rows"]:
-        return []
-    found = []
+        return found
     for cluster in report["largest"]:
         share = cluster["size"] / report["n_rows"]
         if cluster["size"] > 1 and share > max_fraction:

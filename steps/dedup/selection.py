@@ -7,8 +7,9 @@ chain: when B is like A and C is like B but not like A, C stays.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 #: Pairs shown on each list of the report.
 N_SHOWN = 20
@@ -31,12 +32,14 @@ class Matches(NamedTuple):
         borderline: The pairs nearest the threshold, on both sides.
         vetoed: The most alike of the pairs that a guard kept apart.
         n_vetoed: How many pairs a guard kept apart.
+        detail: What else the method reports, as plain values.
     """
 
     duplicates: list[Match]
     borderline: Sequence[Match] = ()
     vetoed: Sequence[Match] = ()
     n_vetoed: int = 0
+    detail: Mapping[str, Any] = MappingProxyType({})
 
 
 class Selection:

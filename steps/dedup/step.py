@@ -1,5 +1,7 @@
 """The three deduplication steps."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -7,6 +9,8 @@ from zenml import step
 
 from steps.caching import rerun_when_changed
 from steps.dedup.clusters import DedupSettings, deduplicate
+from steps.dedup.embedding_cache import EmbeddingCache
+from steps.dedup.semantic import SemanticSettings
 
 
 @step(cache_policy=rerun_when_changed(__file__))
@@ -44,5 +48,15 @@ def dedup_semantic(
     Annotated[dict[str, Any], "dedup_semantic_report"],
 ]:
     """Keep one of the examples that say the same in other words."""
-    result = deduplicate("semantic", examples, settings)
+    result = deduplicate("semantic", examples, settings, _embedding_cache(settings.semantic))
     return result.kept, result.ledger, result.report
+
+
+def _embedding_cache(settings: SemanticSettings | None) -> EmbeddingCache | None:
+    """Return the embeddings of earlier runs; None when they are not to be kept."""
+    if settings is None or not settings.cache:
+        return None
+    if settings.cache_dir is not None:
+        return EmbeddingCache(Path(settings.cache_dir).expanduser())
+    root = os.environ.get("TUNESMITH_CACHE") or Path.home() / ".cache" / "tunesmith"
+    return EmbeddingCache(Path(root) / "embeddings")
