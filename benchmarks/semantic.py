@@ -194,7 +194,8 @@ def _page(record: dict[str, Any]) -> str:
         f"{encoder['bfloat16']['max_error']} at most |",
         "",
         f"The cache: {cache['texts']:,} texts took {cache['first_cpu_s']} CPU s, the same again "
-        f"{cache['again_cpu_s']}, with 100 new ones {cache['with_100_new_cpu_s']}; {cache['bytes_per_distinct_text']:,} bytes a text; vectors "
+        f"{cache['again_cpu_s']}, with 100 new ones {cache['with_100_new_cpu_s']}; "
+        f"{cache['bytes_per_distinct_text']:,} bytes a text; vectors "
         f"{'equal to the bit' if cache['bit_identical'] else 'DIFFER'}.",
     ]
     return "\n".join(lines) + "\n"

@@ -14,7 +14,8 @@ from steps.dedup.nearest import Floats, Positions, Space
 SAMPLE_ROWS = 500
 #: Rows of a block of all similarities: 500 by 4,096 in single precision are 8 MB.
 BLOCK_ROWS = 4096
-#: Pairs below the threshold that are remembered of each row.
+#: Pairs of a sampled row that count for the recall, so that a corpus of rows that are all alike stays small.
+MAX_NEIGHBOURS = 200
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 #: Thresholds whose effect is shown.
 LEVELS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
@@ -26,7 +27,8 @@ class Neighbours(NamedTuple):
     Attributes:
         rows: Shape (sampled,): positions.
         nearest: Shape (sampled,): similarity of the nearest other row.
-        pairs: Sampled row and another row that are at least as similar as the threshold, shape (pairs, 2).
+        pairs: Sampled row and another row that are at least as similar as the threshold, shape (pairs, 2); of each
+            sampled row the first 200.
         below: For each sampled row the nearest pair below the threshold, where one is within `BORDER`.
     """
 
@@ -49,6 +51,7 @@ def neighbours(space: Space, least: float, seed: int) -> Neighbours:
     sampled = space.scaled(rows)
     nearest = np.full(len(rows), -np.inf)
     under, under_other = np.full(len(rows), -np.inf), np.full(len(rows), -1, np.int64)
+    counts = np.zeros(len(rows), np.int64)
     pairs = []
     for start in range(0, space.n, BLOCK_ROWS):
         end = min(space.n, start + BLOCK_ROWS)
@@ -58,8 +61,11 @@ def neighbours(space: Space, least: float, seed: int) -> Neighbours:
         block[inside, rows[inside] - start] = -np.inf
         nearest = np.maximum(nearest, block.max(axis=1))
         i, j = np.nonzero(block >= least)
-        pairs.append(np.stack([rows[i], j + start], axis=1))
         block[i, j] = -np.inf
+        turn = np.arange(len(i)) - np.searchsorted(i, i) + counts[i]
+        counts += np.bincount(i, minlength=len(rows))
+        few = turn < MAX_NEIGHBOURS
+        pairs.append(np.stack([rows[i[few]], j[few] + start], axis=1))
         closest = block.argmax(axis=1)
         value = block[np.arange(len(rows)), closest]
         better = value > under

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from steps.dedup.calibration import Neighbours, recall_of
 from steps.dedup.cells import Cells, CellsJoin, groups_of
 from steps.dedup.greedy import Pair, select
 from steps.dedup.linkage import DbscanJoin, HierarchicalJoin, dbscan_labels, hierarchical_labels
 from steps.dedup.marks import Marks
-from steps.dedup.nearest import Joined, Pairs, Space, pairs_above
+from steps.dedup.nearest import Joined, Pairs, Space, pairs_above, touched_rows
 from steps.dedup.recheck import CrossEncoder
 from steps.dedup.selection import N_SHOWN
 from steps.dedup.survivors import Near, by_nearness, near_by_pairs, near_in_cluster, resolve
@@ -42,20 +43,30 @@ class Found(NamedTuple):
     recall: float | None
 
 
+#: Returns the guard's marks, given which rows will be compared.
+MarksOf = Callable[[npt.NDArray[np.bool_]], Marks]
+
+
 def survivors_of(
-    space: Space, marks: Marks, settings: SemanticSettings, recheck: CrossEncoder | None, sample: Neighbours
+    space: Space, marks_for: MarksOf, settings: SemanticSettings, recheck: CrossEncoder | None, sample: Neighbours
 ) -> Found:
     """Select survivors among rows, best first, by the join that the settings name.
 
+    Reading numbers and names from a text takes longer than joining its vector, so the rows with a similar one are
+    found first, and only those are read.
+
     Args:
         space: The vectors.
-        marks: The guard.
+        marks_for: The guard.
         settings: Join, threshold and representative.
         recheck: The cross-encoder; None trusts the vectors.
         sample: Neighbours of some rows, which the recall is measured on.
     """
     if isinstance(settings.join, CellsJoin):
-        return _in_cells(space, marks, settings, recheck, (sample, settings.join))
+        cells = Cells(space, settings.join)
+        marks = marks_for(touched_rows(space, cells.members(), settings.threshold))
+        return _in_cells(space, marks, settings, recheck, (sample, cells))
+    marks = marks_for(touched_rows(space, [np.arange(space.n)], settings.threshold))
     if isinstance(settings.join, DbscanJoin | HierarchicalJoin):
         return _in_clusters(space, marks, settings, recheck, sample)
     if recheck is None:
@@ -70,10 +81,9 @@ def _in_cells(
     marks: Marks,
     settings: SemanticSettings,
     recheck: CrossEncoder | None,
-    chosen: tuple[Neighbours, CellsJoin],
+    chosen: tuple[Neighbours, Cells],
 ) -> Found:
-    sample, join = chosen
-    cells = Cells(space, join)
+    sample, cells = chosen
     recall = recall_of(sample, cells.labels)
     clusters = [by_nearness(members, cells.nearness[members], settings.representative) for members in cells.members()]
     if recheck is not None:

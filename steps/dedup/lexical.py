@@ -44,7 +44,7 @@ _QUOTED = re.compile(
 #: out.
 _LANGUAGES = re.compile(
     r"(?<![\w+#])(?:python|java|javascript|typescript|rust|golang|ruby|php|kotlin|scala|haskell|perl|matlab|julia|sql|"
-    r"html|css|bash|powershell|cobol|fortran|lua|elixir|c\+\+|c#|json|yaml|xml|csv|english|french|german|spanish|"
+    r"html|css|powershell|cobol|fortran|lua|elixir|c\+\+|c#|json|yaml|xml|csv|english|french|german|spanish|"
     r"italian|portuguese|dutch|russian|chinese|japanese|korean|arabic|hindi|turkish|swedish|greek|latin)(?![\w+#])"
 )
 

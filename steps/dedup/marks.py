@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,23 +63,32 @@ class Marks(NamedTuple):
         return cls(np.zeros((n, N_CODES), np.uint64), empty, empty, empty, -1.0)
 
 
-def marks_of(documents: Sequence[Document], settings: Protection) -> Marks:
-    """Return the marks of documents."""
+def marks_of(documents: Sequence[Document], settings: Protection, needed: npt.NDArray[np.bool_] | None = None) -> Marks:
+    """Return the marks of documents.
+
+    Args:
+        documents: The documents.
+        settings: Which differences keep rows apart.
+        needed: Shape (documents,): which of them will be compared; the others get empty marks. None is all.
+    """
     codes = np.zeros((len(documents), N_CODES), np.uint64)
-    quoted: list[npt.NDArray[np.uint64]] = []
-    for row, document in enumerate(documents):
-        features = Features(document)
+    nothing = np.zeros(0, np.uint64)
+    quoted, answers = [nothing] * len(documents), [nothing] * len(documents)
+    rows = range(len(documents)) if needed is None else np.flatnonzero(needed).tolist()
+    for row in rows:
+        features = Features(documents[row])
         _write_codes(codes[row], features, settings)
-        quoted.append(_hashes(features.quoted if settings.protect_names else ()))
-    vocabulary = np.unique(np.concatenate(quoted)) if quoted else np.zeros(0, np.uint64)
+        if settings.protect_names:
+            quoted[row] = _hashes(features.quoted)
+        if settings.min_answer_overlap is not None:
+            answers[row] = _hashes(words(features.answer))
+    vocabulary = np.unique(np.concatenate(quoted)) if quoted else nothing
+    asked = [nothing] * len(documents)
+    if len(vocabulary):
+        for row in rows:
+            asked[row] = np.intersect1d(_hashes(words(documents[row].instruction)), vocabulary)
     overlap = settings.min_answer_overlap
-    return Marks(
-        codes,
-        Sets.of(quoted),
-        _asked(documents, vocabulary),
-        Sets.of([_hashes(words(d.answer)) if overlap is not None else _hashes(()) for d in documents]),
-        -1.0 if overlap is None else overlap,
-    )
+    return Marks(codes, Sets.of(quoted), Sets.of(asked), Sets.of(answers), -1.0 if overlap is None else overlap)
 
 
 def _write_codes(codes: npt.NDArray[np.uint64], features: Features, settings: Protection) -> None:
@@ -98,12 +107,5 @@ def _hash(value: Any) -> int:
     return xxhash.xxh3_64_intdigest(repr(value).encode("utf-8", "surrogatepass"))
 
 
-def _hashes(tokens: Any) -> npt.NDArray[np.uint64]:
+def _hashes(tokens: Iterable[str]) -> npt.NDArray[np.uint64]:
     return shingles(list(tokens), 1)
-
-
-def _asked(documents: Sequence[Document], vocabulary: npt.NDArray[np.uint64]) -> Sets:
-    """Return which words of the vocabulary each instruction holds."""
-    if not len(vocabulary):
-        return Sets(np.zeros(len(documents) + 1, np.int64), vocabulary)
-    return Sets.of([np.intersect1d(_hashes(words(document.instruction)), vocabulary) for document in documents])

@@ -7,7 +7,7 @@ and its error in single precision is allowed for, so that no pair is lost: the j
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -210,9 +210,25 @@ def _slack(left: Vectors, right: Vectors) -> float:
     return float(1.5 * (left.shape[1] + 4) * 2.0**-24 * max(1.0, longest[0] * longest[1]) + 1e-7)
 
 
+def touched_rows(space: Space, groups: Sequence[Positions], least: float) -> npt.NDArray[np.bool_]:
+    """Return which rows have another row of their group with a similarity of at least `least`, shape (rows,).
+
+    Most rows have none, and nothing more needs to be known of those.
+    """
+    from steps.kernels.projection import touch_tile
+
+    touched = np.zeros(space.n, np.bool_)
+    for group in groups:
+        for rows, others in tiles(len(group)):
+            inside = rows.start == others.start
+            upper = space.bounds(group[rows], group[others])
+            touch_tile(upper, group[rows], group[others], inside, space.exact, least, space.slack, touched)
+    return touched
+
+
 def tiles(n: int) -> Iterator[tuple[slice, slice]]:
     """Yield the tiles on and below the diagonal of an n-by-n matrix."""
-    for start in track(range(0, n, TILE_ROWS), "similar pairs"):
+    for start in track(range(0, n, TILE_ROWS), "similar rows"):
         for other in range(0, start + 1, TILE_ROWS):
             yield slice(start, min(n, start + TILE_ROWS)), slice(other, min(n, other + TILE_ROWS))
 

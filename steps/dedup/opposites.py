@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from steps.filtering.words import words
 
-#: Pairs of poles, at most 64; words of one pole are synonyms here. A text names a pole by any of its words.
+#: Pairs of poles, at most 64; words of one pole are synonyms here. A text names a pole by any of its words. Left out
+#: are pairs that instructions use side by side without contrast (read and write, input and output, row and column): on
+#: GPTeacher's code they kept paraphrases apart.
 OPPOSITES: tuple[tuple[str, str], ...] = (
     (
         "increase increases increased increasing raise raises raised raising grow grows growing gain gains",
@@ -50,7 +52,6 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     ("install installs installed installing", "uninstall uninstalls uninstalled uninstalling"),
     ("upload uploads uploaded uploading", "download downloads downloaded downloading"),
     ("import imports imported importing", "export exports exported exporting"),
-    ("read reads reading", "write writes writing"),
     ("send sends sent sending", "receive receives received receiving"),
     ("push pushes pushing", "pop pops popping pull pulls pulling"),
     ("buy buys buying bought", "sell sells selling sold"),
@@ -82,7 +83,6 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     ("advantage advantages pros benefits", "disadvantage disadvantages cons drawbacks risks"),
     ("cause causes", "effect effects consequence consequences"),
     ("singular", "plural"),
-    ("input inputs", "output outputs"),
     ("rise rises rising rose", "fall falls falling fell"),
     ("profit profits", "loss losses"),
     ("long longer longest", "short shorter shortest"),
@@ -92,7 +92,7 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     ("early earlier", "late later"),
     ("public", "private"),
     ("synchronous sync", "asynchronous async"),
-    ("horizontal horizontally row rows", "vertical vertically column columns"),
+    ("horizontal horizontally", "vertical vertically"),
     ("union", "intersection"),
     ("supervised", "unsupervised"),
     ("formal", "informal"),

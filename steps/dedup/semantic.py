@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from steps.dedup.calibration import calibration_of, neighbours
@@ -16,7 +18,7 @@ from steps.dedup.greedy import Pair
 from steps.dedup.joins import Found, survivors_of
 from steps.dedup.lexical import difference
 from steps.dedup.linkage import DbscanJoin, HierarchicalJoin
-from steps.dedup.marks import marks_of
+from steps.dedup.marks import Marks, marks_of
 from steps.dedup.nearest import Metric, space_of
 from steps.dedup.recheck import CrossEncoder, RecheckSettings
 from steps.dedup.selection import N_SHOWN, Match, Matches
@@ -141,12 +143,15 @@ def join(vectors: Vectors, rows: Sequence[int], documents: Sequence[Document], s
         settings: Join, threshold and guards.
     """
     compared = [documents[row] for row in rows]
-    marks = marks_of(compared, settings)
     space = space_of(vectors, settings.metric, settings.threshold)
     sample = neighbours(space, settings.threshold, settings.seed)
     texts = [document.text(settings.key).replace("\x1e", "\n") for document in compared]
     recheck = CrossEncoder(settings.recheck, texts) if settings.recheck else None
-    found = survivors_of(space, marks, settings, recheck, sample)
+
+    def marks_for(touched: npt.NDArray[np.bool_]) -> Marks:
+        return marks_of(compared, settings, touched)
+
+    found = survivors_of(space, marks_for, settings, recheck, sample)
 
     def why(pair: Pair) -> str | None:
         return difference(compared[pair.row], compared[pair.other], settings)

@@ -99,6 +99,31 @@ def apart(marks, a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def touch_tile(upper, rows, others, inside, space, least, slack, touched):  # type: ignore[no-untyped-def]
+    """Mark, by position, the rows of a tile that have another one with a similarity of `least`.
+
+    A pair of rows that are both marked already is passed over, so that rows that are all alike cost one check each.
+    """
+    vectors, scale, half, offset = space
+    cut = upper.dtype.type(least - slack)
+    for i in range(len(rows)):
+        width = i if inside else upper.shape[1]
+        for start in range(0, width, SPAN):
+            end = min(start + SPAN, width)
+            near = 0
+            for j in range(start, end):
+                near += upper[i, j] >= cut
+            if near == 0:
+                continue
+            for j in range(start, end):
+                if upper[i, j] < cut or (touched[rows[i]] and touched[others[j]]):
+                    continue
+                if similarity(vectors, scale, half, offset, rows[i], others[j]) >= least:
+                    touched[rows[i]] = True
+                    touched[others[j]] = True
+
+
+@njit(cache=True, nogil=True)
 def select_tile(upper, certain, rows, others, alive, inside, space, marks, least, slack, border, state):  # type: ignore[no-untyped-def]
     """Update what is known of `rows` from their bounds with better rows, and count the pairs that a guard kept apart.
 
@@ -135,27 +160,23 @@ def select_tile(upper, certain, rows, others, alive, inside, space, marks, least
                 if not alive[j] or upper[i, j] < cut:
                     continue
                 other = others[j]
-                why = apart(marks, row, other)
-                if why != TOGETHER:
-                    if upper[i, j] + slack < least:
-                        continue
-                    if certain and upper[i, j] - slack >= least and upper[i, j] + slack < veto[i]:
-                        n_vetoed += 1
-                        continue
+                held = upper[i, j] + slack >= least and apart(marks, row, other) != TOGETHER
+                if held and certain and upper[i, j] - slack >= least and upper[i, j] + slack < veto[i]:
+                    n_vetoed += 1
+                    continue
                 value = similarity(vectors, scale, half, offset, row, other)
-                if why != TOGETHER:
-                    if value >= least:
-                        n_vetoed += 1
-                        if value > veto[i]:
-                            veto[i] = value
-                            veto_other[i] = other
-                elif value >= least:
-                    if value > best[i]:
-                        best[i] = value
-                        best_other[i] = other
-                elif value > below[i] and value >= border:
-                    below[i] = value
-                    below_other[i] = other
+                if value < least:
+                    if value > below[i] and value >= border:
+                        below[i] = value
+                        below_other[i] = other
+                elif held:
+                    n_vetoed += 1
+                    if value > veto[i]:
+                        veto[i] = value
+                        veto_other[i] = other
+                elif value > best[i]:
+                    best[i] = value
+                    best_other[i] = other
         if inside:
             alive[i] = best[i] < least
     return n_vetoed

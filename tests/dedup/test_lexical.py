@@ -187,3 +187,15 @@ def test_normalised_rows_keep_what_the_guard_reads():
     turns = [{"role": "user", "content": "Pay −5 €  to\n“Ann”"}, {"role": "assistant", "content": "Yes"}]
     other = [{"role": "user", "content": "Pay 5 €  to\n“Ann”"}, {"role": "assistant", "content": "Yes"}]
     assert "numbers" in difference(document_of(turns), document_of(other), SemanticSettings())
+
+
+def test_rows_that_are_not_compared_have_empty_marks():
+    documents = [prompt("pay 5 to 'ann'", "yes"), prompt("pay 6 to 'bob'", "no"), prompt("pay ann", "yes")]
+    whole, part = (
+        marks_of(documents, SemanticSettings()),
+        marks_of(documents, SemanticSettings(), np.array([True, False, True])),
+    )
+    assert (part.codes[[0, 2]] == whole.codes[[0, 2]]).all()
+    assert not part.codes[1].any()
+    assert np.diff(part.answers.offsets).tolist() == [1, 0, 1]
+    assert np.diff(part.asked.offsets).tolist() == [1, 0, 1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from steps.dedup.nearest import pairs_above, space_of
+from steps.dedup.nearest import pairs_above, space_of, touched_rows
 from steps.errors import ConfigError
 
 
@@ -121,3 +121,16 @@ def test_too_many_pairs_are_refused_with_advice():
     same = np.ones((60, 8), np.float32)
     with pytest.raises(ConfigError, match=r"more than 1,000 pairs.*raise the threshold"):
         pairs_above(space_of(same, "cosine", 0.9), 0.9, max_pairs=1000)
+
+
+def test_rows_with_a_similar_row_are_those_of_the_pairs(monkeypatch):
+    monkeypatch.setattr("steps.dedup.nearest.TILE_ROWS", 128)
+    vectors = spectra(500, 24)["families"].astype(np.float32)
+    space = space_of(vectors, "cosine", 0.95)
+    pairs = pairs_above(space, 0.95).pairs
+    touched = touched_rows(space, [np.arange(500)], 0.95)
+    assert set(np.flatnonzero(touched)) == {*pairs.left.tolist(), *pairs.right.tolist()}
+    assert 20 < touched.sum() < 480
+    halves = touched_rows(space, [np.arange(0, 500, 2), np.arange(1, 500, 2)], 0.95)
+    same = pairs.left % 2 == pairs.right % 2
+    assert set(np.flatnonzero(halves)) == {*pairs.left[same].tolist(), *pairs.right[same].tolist()}
