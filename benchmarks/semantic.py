@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ THRESHOLD = 0.9
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 #: Prompts that are embedded, for the spectrum of the vectors and for the encoder's table.
 N_TEXTS = 2000
-#: From this many rows on each join is measured once, below it three times.
+#: From this many rows on each join is measured once, below it three times; slow ones are measured once.
 ONCE_FROM = 50_000
+SLOW = ("scikit-learn brute", "semhash")
 
 
 def main() -> None:
@@ -39,40 +41,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 50_000, 100_000])
     parser.add_argument("--peers-python", help="interpreter that has semhash")
+    parser.add_argument("--slow-up-to", type=int, default=100_000, help="most rows of scikit-learn and semhash")
     parser.add_argument("--embed", nargs=2, type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.embed:
         print(json.dumps(_embed(*chosen.embed)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        record = _measure(Path(folder), chosen.sizes, chosen.peers_python)
+        for record in _measure(Path(folder), chosen.sizes, chosen.peers_python, chosen.slow_up_to):
+            _write(record)
+    sys.stdout.write(_page(record))
+
+
+def _write(record: dict[str, Any]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "semantic.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    page = _page(record)
-    (RESULTS / "semantic.md").write_text(page, encoding="utf-8")
-    sys.stdout.write(page)
+    (RESULTS / "semantic.md").write_text(_page(record), encoding="utf-8")
 
 
-def _measure(folder: Path, sizes: list[int], peers_python: str | None) -> dict[str, Any]:
+def _measure(folder: Path, sizes: list[int], peers_python: str | None, slow_up_to: int) -> Iterator[dict[str, Any]]:
+    """Yield the record after each join: the quick ones of all sizes first, so that a run cut short is of use."""
     base = folder / "base.npy"
     encoder = _spawn(sys.executable, "benchmarks.semantic", "--embed", str(base), str(folder / "cache"))
-    joins = []
     for n in sizes:
-        vectors = folder / "vectors.npy"
-        np.save(vectors, vectors_like(np.load(base), n))
-        pythons = dict.fromkeys(JOINS, sys.executable) | {"semhash": peers_python}
-        truth = None
-        for name, python in pythons.items():
-            if python is None:
-                continue
-            row = _join(name, python, vectors, folder / "pairs.npy", 1 if n >= ONCE_FROM else 3)
-            found = np.load(folder / "pairs.npy")
-            truth = found if name == "blocked product" else truth
-            row["recall"] = round(float(np.isin(truth, found).mean()), 4) if row["kind"] == "pairs" else None
-            row["n"] = n
-            joins.append(row)
-            print(json.dumps(row), file=sys.stderr, flush=True)
-    return {"machine": _machine(), "threshold": THRESHOLD, "encoder": encoder, "joins": joins}
+        np.save(folder / f"{n}.npy", vectors_like(np.load(base), n))
+    pythons = dict.fromkeys(JOINS, sys.executable) | ({"semhash": peers_python} if peers_python else {})
+    quick = [(n, name) for n in sizes for name in pythons if name not in SLOW]
+    slow = [(n, name) for n in sizes for name in pythons if name in SLOW and n <= slow_up_to]
+    joins: list[dict[str, Any]] = []
+    for n, name in [*quick, *slow]:
+        repeats = 1 if n >= ONCE_FROM or name in SLOW else 3
+        row = _join(name, pythons[name], folder / f"{n}.npy", folder / "pairs.npy", repeats)
+        found = np.load(folder / "pairs.npy")
+        if name == "blocked product":
+            np.save(folder / f"truth-{n}.npy", found)
+        truth = np.load(folder / f"truth-{n}.npy")
+        row["recall"] = round(float(np.isin(truth, found).mean()), 4) if row["kind"] == "pairs" else None
+        joins.append({"n": n, **row})
+        print(json.dumps(joins[-1]), file=sys.stderr, flush=True)
+        ordered = sorted(joins, key=lambda entry: (entry["n"], list(pythons).index(entry["join"])))
+        yield {"machine": _machine(), "threshold": THRESHOLD, "encoder": encoder, "joins": ordered}
 
 
 def _join(name: str, python: str, vectors: Path, out: Path, repeats: int) -> dict[str, Any]:
@@ -159,7 +167,8 @@ def _page(record: dict[str, Any]) -> str:
         "# Semantic deduplication",
         "",
         f"Machine: {machine['cores']} cores ({machine['architecture']}; {', '.join(machine['flags'])}), Python "
-        f"{machine['python']}, one thread. CPU seconds, the median of three runs, one run from {ONCE_FROM:,} rows on. "
+        f"{machine['python']}, one thread. CPU seconds: the median of three runs, of the slow ones and from "
+        f"{ONCE_FROM:,} rows on of one. "
         "Made by `python -m benchmarks.semantic`.",
         "",
         f"## Joins at a cosine of {record['threshold']}",

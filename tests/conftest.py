@@ -25,6 +25,7 @@ os.environ.update(
     ZENML_AUTO_OPEN_DASHBOARD="false",
     ZENML_CUSTOM_SOURCE_ROOT=str(ROOT),
     ZENML_REPOSITORY_PATH=_config,
+    TUNESMITH_CACHE=str(Path(_config, "cache")),
     HF_HUB_OFFLINE="1",
     HF_HUB_DISABLE_TELEMETRY="1",
     OMP_WAIT_POLICY="passive",

@@ -8,6 +8,7 @@ spread of lengths); a cached vector is then the one that would be computed again
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
@@ -207,17 +208,15 @@ def _fingerprint(model: Any) -> str:
     return str(digest.hexdigest())
 
 
-class quiet_loading:  # noqa: N801  (reads as a statement)
-    """Keeps transformers from drawing a bar while weights load."""
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers from drawing a bar while weights load."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        if self._shown:
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
             logging.enable_progress_bar()

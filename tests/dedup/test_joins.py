@@ -4,7 +4,7 @@ import pytest
 from steps.dedup.cells import Cells, CellsJoin
 from steps.dedup.documents import Document
 from steps.dedup.linkage import DbscanJoin, HierarchicalJoin, dbscan_labels, hierarchical_labels
-from steps.dedup.nearest import pairs_above, space_of
+from steps.dedup.nearest import Pairs, pairs_above, space_of
 from steps.dedup.semantic import SemanticSettings, join
 from steps.errors import ConfigError
 
@@ -164,3 +164,13 @@ def test_cells_are_the_same_whenever_they_are_computed():
     one, other = (Cells(space, CellsJoin(rows_per_cell=30)).labels for _ in range(2))
     assert (one == other).all()
     assert len(set(one.tolist())) == 10
+
+
+def test_rows_that_a_guard_keeps_apart_share_no_complete_cluster():
+    space = space_of(np.ones((3, 4), np.float32), "cosine", 0.9)
+    joined_pairs = pairs_above(space, 0.9).pairs
+    without = Pairs(*(part[[1, 2]] for part in joined_pairs))  # rows 0 and 1 are apart, row 2 is like both
+    assert (without.left.tolist(), without.right.tolist()) == ([2, 2], [0, 1])
+    labels = hierarchical_labels(space, without, 0.9, HierarchicalJoin(linkage="complete"))
+    assert labels[0] != labels[1]
+    assert labels[2] in labels[:2]
