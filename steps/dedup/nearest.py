@@ -28,9 +28,9 @@ TILE_ROWS = 1024
 AXES_ROWS, TRIAL_ROWS = 20_000, 1024
 #: Numbers of principal axes that are tried.
 HEADS = (16, 24, 32, 48, 64, 96, 128, 192)
-#: Cost of a pair's exact check, in columns of the bounding product. At 384 dimensions a check was measured at 77 ns, and
-#: a column at 0.04 (129 columns) to 0.07 ns (65) a pair: 1,200 to 1,700. The higher value is a choice, not a fit: it
-#: leans towards more axes, where a corpus has more similar pairs than the trial rows show.
+#: Cost of a pair's exact check, in columns of the bounding product. At 384 dimensions a check was measured at 77 ns,
+#: and a column at 0.04 (129 columns) to 0.07 ns (65) a pair: 1,200 to 1,700. The higher value is a choice, not a fit:
+#: it leans towards more axes, where a corpus has more similar pairs than the trial rows show.
 CHECK_COLUMNS = 5000
 #: Below this many rows one product of all columns is cheaper than finding axes.
 MIN_ROWS = 2048
