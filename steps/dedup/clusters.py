@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from steps.dedup.documents import Document, Documents, lengths
+from steps.dedup.embedding_cache import EmbeddingCache
 from steps.dedup.exact import ExactSettings, exact_duplicates
 from steps.dedup.groups import merged_groups
 from steps.dedup.minhash import MinHashSettings, near_duplicates
@@ -47,7 +48,6 @@ REASONS: dict[Method, DedupReason] = {
 METHODS: dict[Method, Callable[[Sequence[Document], Any], Matches]] = {
     "exact": exact_duplicates,
     "minhash": near_duplicates,
-    "semantic": semantic_duplicates,
 }
 
 
@@ -93,7 +93,11 @@ class DedupResult(NamedTuple):
 
 
 def deduplicate(
-    method: Method, examples: pa.Table, settings: DedupSettings, engine: EngineSettings | None = None
+    method: Method,
+    examples: pa.Table,
+    settings: DedupSettings,
+    engine: EngineSettings | None = None,
+    embeddings: EmbeddingCache | None = None,
 ) -> DedupResult:
     """Keep one row of each cluster of duplicates.
 
@@ -102,6 +106,7 @@ def deduplicate(
         examples: Schema `EXAMPLES`, or one with more columns.
         settings: The methods' settings, and which row survives.
         engine: Where exact and near-duplicates are searched; None: in this process.
+        embeddings: Embeddings of earlier runs, for the semantic method; they save time and change no result.
 
     Returns:
         The survivors in the order of the table. When a row is dropped, its split group merges with its survivor's,
@@ -115,7 +120,9 @@ def deduplicate(
     chosen = getattr(settings, method)
     order = rank(examples, settings.keep)
     matches = Matches([])
-    if chosen is not None and examples.num_rows:
+    if isinstance(chosen, SemanticSettings) and examples.num_rows:
+        matches = semantic_duplicates(Documents(examples["messages"], order, examples["id"]), chosen, embeddings)
+    elif chosen is not None and examples.num_rows:
         matches = _matches(method, examples, order, chosen, engine or EngineSettings())
     pairs = Pairs.of(matches.duplicates)
     rows = Rows(examples, order, matches.earlier)
@@ -142,7 +149,7 @@ def _matches(
 ) -> Matches:
     """Run a method, on the engine if it can run there: the exact join, datasketch and an index run in this process."""
     documents = Documents(examples["messages"], order, examples["id"])
-    if engine.type == "local" or isinstance(chosen, SemanticSettings):
+    if engine.type == "local":
         return METHODS[method](documents, chosen)
     rows = ranked(examples, order)
     if isinstance(chosen, ExactSettings):

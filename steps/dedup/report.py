@@ -79,7 +79,8 @@ def report_of(method: str, rows: Rows, matches: Matches, threshold: float | None
 
     Returns:
         `n_rows, n_dropped, n_clusters, threshold, largest` (clusters of survivor, size and the least alike members),
-        `borderline` (pairs nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`.
+        `borderline` (pairs nearest the threshold), `vetoed` (pairs that a guard kept apart), `n_vetoed`, `detail` (of
+        the method).
     """
     pairs = Pairs.of(matches.duplicates)
     survivors, sizes = np.unique(pairs.other, return_counts=True)
@@ -94,6 +95,7 @@ def report_of(method: str, rows: Rows, matches: Matches, threshold: float | None
         "borderline": [_pair(rows, match, threshold) for match in matches.borderline],
         "n_vetoed": matches.n_vetoed,
         "vetoed": [_pair(rows, match, threshold) for match in matches.vetoed],
+        "detail": dict(matches.detail),
     }
 
 
@@ -131,9 +133,9 @@ def alarms(report: dict[str, Any], kept_groups: pa.ChunkedArray, max_fraction: f
         kept_groups: Group of each kept row.
         max_fraction: Largest share allowed; None raises no alarm.
     """
+    found = list(report["detail"].get("warnings", []))
     if max_fraction is None or not report["n_rows"]:
-        return []
-    found = []
+        return found
     for cluster in report["largest"]:
         share = cluster["size"] / report["n_rows"]
         if cluster["size"] > 1 and share > max_fraction:

