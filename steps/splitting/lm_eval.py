@@ -72,7 +72,7 @@ class Task(NamedTuple):
         for file in self.files():
             digest.update(file.read_bytes() + b"\0")
         if not local_files(self.settings, self.split, self.sources):
-            digest.update(hub_rows(self.settings, self.split, self.name)._fingerprint)
+            digest.update(hub_rows(self.settings, self.split, self.name)._fingerprint.encode())
         return str(digest.hexdigest())
 
     def texts(self) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from steps.errors import InputError
-from steps.splitting.benchmarks import benchmark_files, benchmark_texts
+from steps.splitting.benchmarks import benchmark_files, benchmark_index, benchmark_texts
 from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
 from steps.splitting.lm_eval import load_tasks
 
@@ -117,6 +117,21 @@ def test_rows_are_read_from_other_kinds_of_files(folder, reader):
         "validation_split: validation\ndoc_to_text: question\ndoc_to_target: ''\n"
     )
     assert texts_of(folder / "x.yaml") == [(f"lm_eval:x:{i}", row["question"]) for i, row in enumerate(rows)]
+
+
+def test_a_data_set_that_is_not_a_file_is_loaded_through_the_datasets_library(folder, monkeypatch):
+    """A folder stands for the Hub here: the library loads both by the same call."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "cache")
+    (folder / "hub").mkdir()
+    (folder / "hub" / "test.jsonl").write_text((folder / "rows.jsonl").read_text())
+    kept, _, rest = TASK.partition("dataset_path: json\n")
+    body = rest[rest.index("test_split") :]
+    (folder / "harbour.yaml").write_text(f"{kept}dataset_path: {folder / 'hub'}\n{body}")
+    assert ("lm_eval:harbour:1", "the keeper") in texts_of(folder / "harbour.yaml")
+    (task,) = load_tasks([str(folder / "harbour.yaml")])
+    assert task.fingerprint() == task.fingerprint()
+    settings = DecontaminationSettings(lm_eval_tasks=(str(folder / "harbour.yaml"),), index_dir=str(folder / "index"))
+    assert "the keeper" in benchmark_index(settings).texts.to_pylist()
 
 
 @pytest.mark.parametrize(
