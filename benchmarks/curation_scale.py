@@ -246,9 +246,10 @@ def _extrapolated(runs: Sequence[dict[str, Any]], exponent: float) -> str:
     factor = 10_000_000 / last["rows"]
     per_row = (last["peak_anonymous_mib"] - before["peak_anonymous_mib"]) / (last["rows"] - before["rows"])
     memory = last["peak_anonymous_mib"] + per_row * (10_000_000 - last["rows"])
+    store = last["store_bytes"] * factor
     return (
         f"Extrapolated to 10,000,000 rows, not measured: {last['cpu_s'] * factor ** max(exponent, 1):,.0f} CPU s, "
-        f"{memory / 1024:.0f} GiB of anonymous memory at the peak, {last['store_bytes'] * factor / 1e9:.0f} GB of store."
+        f"{memory / 1024:.0f} GiB of anonymous memory at the peak, {store / 1e9:.0f} GB of store."
     )
 
 
