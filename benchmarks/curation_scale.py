@@ -235,7 +235,22 @@ def page(record: dict[str, Any]) -> str:
     memory = exponents(runs, lambda run: run["peak_anonymous_mib"])
     cells = [f"{run['cpu_s']:.1f} ({run['peak_anonymous_mib']:,.0f})" for run in runs]
     lines += [f"| all | {' | '.join(cells)} | {_shown(total)} (memory {_shown(memory)}) |", ""]
+    if len(runs) > 1 and total is not None:
+        lines += [_extrapolated(runs, total), ""]
     return "\n".join(lines)
+
+
+def _extrapolated(runs: Sequence[dict[str, Any]], exponent: float) -> str:
+    """Say what ten million rows would take: CPU and disk by growth, memory along the line of the last two sizes."""
+    before, last = runs[-2:]
+    factor = 10_000_000 / last["rows"]
+    per_row = (last["peak_anonymous_mib"] - before["peak_anonymous_mib"]) / (last["rows"] - before["rows"])
+    memory = last["peak_anonymous_mib"] + per_row * (10_000_000 - last["rows"])
+    store = last["store_bytes"] * factor
+    return (
+        f"Extrapolated to 10,000,000 rows, not measured: {last['cpu_s'] * factor ** max(exponent, 1):,.0f} CPU s, "
+        f"{memory / 1024:.0f} GiB of anonymous memory at the peak, {store / 1e9:.0f} GB of store."
+    )
 
 
 def _shown(exponent: float | None) -> str:
