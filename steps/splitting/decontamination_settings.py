@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from steps.dedup.semantic import BUNDLED_MODEL
+from steps.dedup.embedding import EncoderSettings
 from steps.settings import Settings
 
 
@@ -20,20 +20,11 @@ class CoverageSettings(Settings):
     """Least share of the protected text's words. 0.8 is Llama 2's bound of a dirty row (Touvron et al. 2023, A.6)."""
 
 
-class EmbeddingOverlapSettings(Settings):
+class EmbeddingOverlapSettings(EncoderSettings):
     """Texts that say the same in other words."""
-
-    model: str = BUNDLED_MODEL
-    """Sentence-transformers model, as in `curation.dedup.semantic.model`."""
 
     threshold: float = Field(0.95, ge=0, le=1)
     """Least cosine of a searched and a protected text."""
-
-    max_length_tokens: int = Field(256, ge=16)
-    """Tokens of a text that are embedded. all-MiniLM-L6-v2 was trained on at most 256."""
-
-    batch_size: int = Field(32, ge=1)
-    """Texts per forward pass."""
 
 
 class DecontaminationSettings(Settings):

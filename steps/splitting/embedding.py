@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from steps.dedup.semantic import SemanticSettings, embed
+from steps.dedup.embedding import Vectors, embed
 from steps.splitting.decontamination_settings import EmbeddingOverlapSettings
 
 #: Texts per matrix product: a block of 1,024 against 100,000 protected texts is 400 MB.
@@ -26,11 +26,7 @@ def similar_texts(
         protected: What must not be trained on.
         settings: Encoder and threshold.
     """
-    encoder = SemanticSettings(
-        model=settings.model, max_length_tokens=settings.max_length_tokens, batch_size=settings.batch_size
-    )
-    vectors = embed(texts.to_pylist(), encoder)
-    targets = embed(protected.to_pylist(), encoder)
+    vectors, targets = _unit(embed(texts.to_pylist(), settings)), _unit(embed(protected.to_pylist(), settings))
     nearest = np.zeros(len(vectors), np.int64)
     cosines = np.zeros(len(vectors), np.float32)
     for start in range(0, len(vectors), BLOCK_TEXTS):
@@ -42,3 +38,9 @@ def similar_texts(
     _, first = np.unique(rows[order], return_index=True)
     for hit in order[first]:
         yield int(rows[hit]), int(nearest[hit]), float(cosines[hit])
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """Return the vectors at length 1; a vector of zeros stays one, and is like nothing."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -1,12 +1,11 @@
 """The steps that split and decontaminate."""
 
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
 from zenml import step
 
+from steps.artifacts import cache_folder
 from steps.caching import rerun_when_changed
 from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
 from steps.splitting.split import SplitSettings, split_examples
@@ -34,6 +33,6 @@ def decontaminate_dataset(
     Annotated[dict[str, Any], "decontaminate_report"],
 ]:
     """Drop the training and validation rows that overlap a test row or a benchmark, whose files the hash covers."""
-    cache = Path(os.environ.get("TUNESMITH_CACHE", Path.home() / ".cache" / "tunesmith")) / "decontamination"
+    cache = cache_folder() / "decontamination"
     result = decontaminate(examples, settings, cache)
     return result.kept, result.ledger, result.report
