@@ -43,4 +43,5 @@ def similar_texts(
 def _unit(vectors: Vectors) -> Vectors:
     """Return the vectors at length 1; a vector of zeros stays one, and is like nothing."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return unit
