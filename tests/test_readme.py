@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pipelines.cli import main
-from pipelines.config import load_config
+from pipelines.config import RunConfig, load_config
 from tests.pipelines.conftest import in_workspace, small_run, workspace  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +36,24 @@ def test_the_readme_names_only_programs_that_are_tested_here():
 @pytest.mark.parametrize("command", commands_of("make"))
 def test_make_knows_the_target(command):
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_examples_of_the_config_page_make_one_valid_config():
+    page = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
+    whole: dict = {"name": "page"}
+    blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    for block in blocks:
+        _merge(whole, yaml.safe_load(block))
+    assert len(blocks) == 4
+    assert len(RunConfig.model_validate(whole).sources) == 9
+
+
+def _merge(into: dict, more: dict) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
 
 
 @pytest.mark.integration
