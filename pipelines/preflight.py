@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig
-from steps.artifacts import cache_folder
+from steps.cache_folder import cache_folder
 from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError

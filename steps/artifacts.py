@@ -21,6 +21,7 @@ from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.materializers.materializer_registry import materializer_registry
 from zenml.utils import io_utils
 
+from steps.cache_folder import cache_folder
 from steps.parquet import read_parquet, write_parquet
 from steps.preview import preview_model, preview_report, preview_table, table_facts
 
@@ -36,11 +37,6 @@ def scratch_directory() -> Path:
     path = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be had again: `TUNESMITH_CACHE`, or one in the user's home."""
-    return Path(os.environ.get("TUNESMITH_CACHE", Path.home() / ".cache" / "tunesmith"))
 
 
 class _Previewed(BaseMaterializer):

@@ -18,7 +18,14 @@ import steps.artifacts  # noqa: F401  (registers the materializers of every step
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Modules that store, key, show or name results, but do not compute them.
-NOT_LOGIC = {"steps/artifacts.py", "steps/caching.py", "steps/errors.py", "steps/parquet.py", "steps/progress.py"}
+NOT_LOGIC = {
+    "steps/artifacts.py",
+    "steps/cache_folder.py",
+    "steps/caching.py",
+    "steps/errors.py",
+    "steps/parquet.py",
+    "steps/progress.py",
+}
 
 
 def rerun_when_changed(step_file: str) -> CachePolicy:

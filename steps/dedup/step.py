@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from zenml import step
 
-from steps.artifacts import cache_folder
+from steps.cache_folder import cache_folder
 from steps.caching import rerun_when_changed
 from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.embedding_cache import EmbeddingCache

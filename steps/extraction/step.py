@@ -5,7 +5,7 @@ from typing import Annotated
 import pyarrow as pa
 from zenml import log_metadata, step
 
-from steps.artifacts import cache_folder
+from steps.cache_folder import cache_folder
 from steps.caching import rerun_when_changed
 from steps.extraction.extract import extract
 from steps.extraction.inventory import FETCHED, open_cache

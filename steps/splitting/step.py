@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from zenml import step
 
-from steps.artifacts import cache_folder
+from steps.cache_folder import cache_folder
 from steps.caching import rerun_when_changed
 from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
 from steps.splitting.split import SplitSettings, split_examples
