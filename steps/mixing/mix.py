@@ -188,7 +188,9 @@ def _report(
     realised = read / total if total else read
     asked = quotas.shares if quotas is not None else realised
     deviation = float(np.abs(realised - asked).max()) if n_parts else 0.0
-    if deviation > settings.tolerance:
+    # A small data set cannot be mixed more finely than by whole rows; one that the user sized can be sized otherwise.
+    by_row = 1 / total if settings.total is None and settings.unit == "rows" and total else 0.0
+    if deviation > max(settings.tolerance, by_row) or ((asked > 0) & (read == 0)).any():
         worst = int(np.argmax(np.abs(realised - asked)))
         raise InputError(
             f"curation.mix: {parts.names[worst]} should be {asked[worst]:.1%} of the mix, but the nearest that "

@@ -63,7 +63,8 @@ class MixSettings(Settings):
     """Another seed keeps other rows. With the same seed, most of the sample stays when data is added."""
 
     tolerance: float = Field(0.01, gt=0, lt=1)
-    """By how much the realised share of a part may differ from the asked one, above which the run stops."""
+    """By how much the realised share of a part may differ from the asked one, above which the run stops. Where `total`
+    is not set, one row is always allowed: fewer than 100 rows cannot be mixed to 1 %."""
 
     max_drop_fraction: float = Field(0.9, ge=0, le=1)
     """Share of rows above which the run stops."""

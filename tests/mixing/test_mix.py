@@ -167,11 +167,20 @@ def test_the_sample_depends_on_the_seed_alone_and_grows_with_the_data():
         ({"parts": {"a": {"max_share": 0.3}, "b": {"max_share": 0.3}}}, "sums to 0.6"),
         ({"parts": {**weights(b=1), "a": {"weight": 1, "max_rows": 0}}}, "no training row is left"),
         ({"parts": weights(a=97, b=3), "total": 10}, "nearest"),
+        ({"parts": weights(a=6, b=4), "total": 9}, "nearest"),
+        ({"parts": {**weights(a=999, b=1)}}, "nearest"),
     ],
 )
 def test_a_mix_that_cannot_be_had_says_what_can(settings, message):
     with pytest.raises(InputError, match=message):
         mix_examples(dataset({"a": 200, "b": 20}), MixSettings(**settings))
+
+
+def test_a_small_data_set_is_mixed_as_finely_as_whole_rows_allow():
+    result = mix_examples(dataset({"a": 5, "b": 9}), MixSettings(parts=weights(a=2, b=1)))
+    shares, total = shares_of(result)
+    assert total == 7
+    assert shares["a"] == pytest.approx(5 / 7)
 
 
 def test_tokens_that_are_not_known_are_not_guessed():

@@ -241,8 +241,8 @@ def test_editing_a_stage_runs_it_and_its_descendants_again_and_nothing_else(tmp_
     rules = tmp_path / "steps" / "filtering" / "rules.py"
     rules.write_text(
         rules.read_text()
-        + "\n\n_whole = apply_filters\n\n\ndef apply_filters(examples, settings, count_tokens=None):\n"
-        + "    return _whole(examples.slice(1), settings, count_tokens)\n"
+        + "\n\n_whole = apply_filters\n\n\ndef apply_filters(examples, *others):\n"
+        + "    return _whole(examples.slice(1), *others)\n"
     )
     again = {step["step"] for step in _run_copy(tmp_path)["steps"] if not step["cached"]}
     assert again == {
