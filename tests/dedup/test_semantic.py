@@ -54,10 +54,10 @@ def test_the_cache_changes_no_result(examples, tmp_path):
     settings = DedupSettings(semantic=SemanticSettings(threshold=0.9))
     without = deduplicate("semantic", table, settings)
     cache = EmbeddingCache(tmp_path)
-    filled = deduplicate("semantic", table.slice(1), settings, cache)
+    filled = deduplicate("semantic", table.slice(1), settings, embeddings=cache)
     assert list(tmp_path.rglob("*.arrow"))
     assert filled.kept.num_rows == 2
-    cached = deduplicate("semantic", table, settings, cache)
+    cached = deduplicate("semantic", table, settings, embeddings=cache)
     assert cached.report == without.report
     assert cached.ledger.equals(without.ledger)
 
