@@ -31,8 +31,8 @@ def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
 
 
 def examples_of(ledger: pa.Table) -> dict[str, dict[str, Any]]:
-    """Return, for each reason, the first row that was dropped for it: its id, its detail and its score."""
-    dropped = ledger.filter(pc.equal(ledger["decision"], "dropped")).select(["reason", "row_id", "detail", "score"])
+    """Return, for each reason, the first row that was dropped for it: its id and the evidence."""
+    dropped = ledger.filter(pc.equal(ledger["decision"], "dropped")).drop(["stage", "decision"])
     found: dict[str, dict[str, Any]] = {}
     for reason in dropped["reason"].unique().to_pylist():
         position = pc.index(dropped["reason"], reason).as_py()
