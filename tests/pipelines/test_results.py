@@ -15,7 +15,7 @@ def page():
         evidence = {"row_id": "0123456789abcdef", "evidence_id": None, "score": None, "detail": "<b>no</b>"}
         copy = {"row_id": "1123456789abcdef", "evidence_id": "f123456789abcdef", "score": 0.875, "detail": None}
         stage["examples"] = {"refusal": evidence, "near_duplicate": copy}
-        dedup = {**dict.fromkeys(("alarms", "largest", "borderline", "vetoed"), []), "detail": {}}
+        dedup = {"alarms": [], "largest": [], "borderline": [], "vetoed": [], "detail": {}}
         dedup |= {"n_dropped": 0, "n_rows": 9, "n_clusters": 0}
         protected = {"overlaps_test": 7, "overlaps_benchmark": 5}
         curation = {
