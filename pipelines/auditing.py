@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.config import RunConfig, load_config
-from pipelines.preflight import check_config
+from pipelines.preflight import check_sources_of
 from steps.errors import InputError
 from steps.filtering.audit import AuditSettings, audit
 from steps.filtering.length import PARTS
@@ -96,7 +96,7 @@ def _rows_of_sources(config: RunConfig) -> AuditedRows:
         from steps.extraction.corpus import write_corpus
 
         write_corpus(config.corpus)
-    check_config(config)
+    check_sources_of(config)
     all_kept = {"max_drop_fraction": 1.0}  # how much extraction may lose is for a run to judge
     found = extract(Sources(sources=config.sources), config.curation.extract.model_copy(update=all_kept))
     made = synthesise(found.documents, config.curation.synthesise.model_copy(update=all_kept))

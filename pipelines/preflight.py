@@ -28,9 +28,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
     """
     inventory: dict[str, Any] = {}
     if config.pipeline in {"curate", "retrain"}:
-        if not config.sources:
-            raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
-        check_sources(config.sources)
+        check_sources_of(config)
         check_engine(config.curation.engine)
         benchmark_files(config.curation.decontaminate)
         _check_index(config)
@@ -44,6 +42,18 @@ def check_config(config: RunConfig) -> dict[str, Any]:
     _check_endpoints(config)
     _check_stack(config)
     return inventory
+
+
+def check_sources_of(config: RunConfig) -> None:
+    """Check that there are sources, and that each holds something to read.
+
+    Raises:
+        ConfigError: if the config names none.
+        InputError: for one that cannot be read.
+    """
+    if not config.sources:
+        raise ConfigError(f"sources is empty, but pipeline: {config.pipeline} reads from it; name at least one")
+    check_sources(config.sources)
 
 
 def sources_hash_of(config: RunConfig) -> str:

@@ -37,7 +37,7 @@ class MinHashSettings(Settings):
 
     threshold: float = Field(0.8, ge=0.3, le=1)
     """Least Jaccard similarity of two duplicates' shingle sets. 0.8 as in Lee et al. 2022, "Deduplicating Training
-    Data Makes Language Models Better", section 4.2."""
+    Data Makes Language Models Better"."""
 
     shingle_words: int = Field(5, ge=1, le=50)
     """Words of a shingle. 5 as in Lee et al. 2022."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,6 +54,8 @@ def repairs_of(documents: pa.Table) -> dict[str, int]:
 
     The key `documents` counts documents; kinds that never occurred are left out, all is empty without a repair.
     """
-    rows = [row for row in documents["repairs"].to_pylist() if row and any(row.values())]
-    totals = {kind: sum(row[kind] or 0 for row in rows) for kind in KINDS}
-    return {"documents": len(rows), **{kind: n for kind, n in totals.items() if n}} if rows else {}
+    columns = {kind: pc.fill_null(pc.struct_field(documents["repairs"], kind), 0) for kind in KINDS}
+    totals = {kind: pc.sum(column).as_py() or 0 for kind, column in columns.items()}
+    is_repaired = reduce(pc.or_, (pc.greater(column, 0) for column in columns.values()))
+    n_documents = pc.sum(is_repaired).as_py() or 0
+    return {"documents": n_documents, **{kind: n for kind, n in totals.items() if n}} if n_documents else {}

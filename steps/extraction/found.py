@@ -74,7 +74,9 @@ class FileChoice(Settings):
     code: bool = False
     """Whether source code (by its usual suffixes) is read beside what `include` names."""
     licence: str | None = None
-    """Licence of the documents, as an SPDX identifier."""
+    """Licence of the documents, as an SPDX identifier. What a file states itself (an SPDX tag in its header, front
+    matter, the Creative Commons link of a page) wins over it, since a folder often holds files of other hands. Where
+    neither says one, folders on this machine and Git repositories take it from their licence files."""
     max_file_mb: float = Field(default=50.0, gt=0)
     """Largest file to read, in megabytes; larger ones are dropped with a reason."""
 

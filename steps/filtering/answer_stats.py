@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-#: The stop words of Rae et al. 2021, section A1.1: a text of English holds at least two of them.
+#: The stop words of Rae et al. 2021: a text of English holds at least two of them.
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 #: Longest line that counts as short. FineWeb (Penedo et al. 2024, arXiv:2406.17557, appendix) has 30 characters.
 SHORT_LINE_CHARACTERS = 30

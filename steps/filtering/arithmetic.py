@@ -1,7 +1,7 @@
 """Verifiable answers: the sums that an answer shows are worked out again.
 
 Three forms are read: equations (`12 * 4 = 48`, also chains `2 * 3 + 4 = 6 + 4 = 10`), the calculator annotations of
-GSM8K (`<<48/2=24>>24`; Cobbe et al. 2021, arXiv:2110.14168, section 4), and parts of a number (`3/4 of 20 is 15`).
+GSM8K (`<<48/2=24>>24`; Cobbe et al. 2021, arXiv:2110.14168), and parts of a number (`3/4 of 20 is 15`).
 A sum is only called wrong when it can be read in one way: not inside of code, not next to a variable or an operator
 that could change it, not when the user wrote it, not when the sentence calls it wrong itself.
 """

@@ -188,6 +188,8 @@ def _slices(slicing: Slicing, any_failed: Mask, found: Findings) -> dict[str, An
     names = [reason for _, reason in found.failed]
     for place, label in enumerate(slicing.labels):
         inside = slicing.codes == place
+        if not inside.any():
+            continue
         firsts = found.first[inside & any_failed]
         common = names[int(np.bincount(firsts).argmax())] if len(firsts) else None
         entries.append(
@@ -195,7 +197,7 @@ def _slices(slicing: Slicing, any_failed: Mask, found: Findings) -> dict[str, An
                 "slice": label,
                 "n_rows": int(inside.sum()),
                 "n_dropped": int((inside & any_failed).sum()),
-                "rate": float(any_failed[inside].mean()) if inside.any() else 0.0,
+                "rate": float(any_failed[inside].mean()),
                 "most_common": common,
             }
         )

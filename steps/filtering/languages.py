@@ -71,7 +71,7 @@ class LanguageSettings(Settings):
 
     min_confidence: float = Field(0.65, ge=0, le=1)
     """Least confidence of the model at which a language counts as found. FineWeb (Penedo et al. 2024,
-    arXiv:2406.17557, section 3.3) keeps a page at 0.65."""
+    arXiv:2406.17557) keeps a page at 0.65."""
 
     drop_unclear: bool = False
     """Whether an answer long enough whose language is not found falls too; off, since lists and names are unclear."""

@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "ratios": {"max_symbol_fraction": 0.75, "max_digit_fraction": 0.8, "max_uppercase_fraction": None},
     },
-    # Rae et al. 2021, Table A1 and section A1.1; Penedo et al. 2024; Raffel et al. 2020.
+    # Rae et al. 2021, appendix; Penedo et al. 2024; Raffel et al. 2020.
     "web_gopher": {
         **_DIALOGUE_OFF,
         "turns": {"allow_assistant_first": True},

@@ -1,7 +1,7 @@
 """What is left of a web page when its menus, notices and code are gone: the rules of C4.
 
 Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer"
-(JMLR 21:140), section 2.2. Lines that do not end like a sentence, that have fewer than three words or that speak of
+(JMLR 21:140). Lines that do not end like a sentence, that have fewer than three words or that speak of
 JavaScript or of cookies do not count; a page with fewer than five sentences in the lines that do goes, and so does
 one with a curly bracket or "lorem ipsum" in them. Unlike the paper's code, no line is cut out of a row: what a model
 answered stands whole or goes whole. The rules are made for web pages and off elsewhere: every program fails them.

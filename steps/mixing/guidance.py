@@ -20,7 +20,7 @@ TaskType = Literal[
     "style", "classification", "extraction", "domain_qa", "instruction_following", "reasoning", "continued_pretraining"
 ]
 
-LIMA = "Zhou et al. 2023, LIMA (arXiv:2305.11206), section 2 and figure 5: 1,000 examples at 65B"
+LIMA = "Zhou et al. 2023, LIMA (arXiv:2305.11206): 1,000 examples at 65B"
 ALPACA = "Taori et al. 2023, Alpaca: 52,000 examples at 7B"
 
 
@@ -56,8 +56,8 @@ RANGES: dict[TaskType, Range] = {
         200,
         10_000,
         (
-            "Le Scao & Rush 2021 (arXiv:2103.08493), table 1: a prompt is worth hundreds of labelled points",
-            "Liu et al. 2022, T-Few (arXiv:2205.05638), section 4.3: 50 examples a task at 11B",
+            "Le Scao & Rush 2021 (arXiv:2103.08493): a prompt is worth hundreds of labelled points",
+            "Liu et al. 2022, T-Few (arXiv:2205.05638): 50 examples a task at 11B",
         ),
         "label more rows of the rarest classes, and compare with a prompt that shows examples",
         "balance the classes (curation.mix) rather than adding rows",
@@ -65,7 +65,7 @@ RANGES: dict[TaskType, Range] = {
     "extraction": Range(
         500,
         50_000,
-        ("Zhou et al. 2023, UniversalNER (arXiv:2308.03279), section 3: 45,889 examples at 7B and 13B",),
+        ("Zhou et al. 2023, UniversalNER (arXiv:2308.03279): 45,889 examples at 7B and 13B",),
         "add rows of every kind of entity, and rows in which there is nothing to extract",
         "look for kinds of documents that are missing; more of the same kind adds little",
     ),
@@ -73,8 +73,8 @@ RANGES: dict[TaskType, Range] = {
         1_000,
         50_000,
         (
-            "Ovadia et al. 2023 (arXiv:2312.05934), section 6: facts are learnt from several wordings of each",
-            "Gekhman et al. 2024 (arXiv:2405.05904), section 4: many unknown facts make a model invent more",
+            "Ovadia et al. 2023 (arXiv:2312.05934): facts are learnt from several wordings of each",
+            "Gekhman et al. 2024 (arXiv:2405.05904): many unknown facts make a model invent more",
         ),
         "make several questions from each passage (curation.synthesise.max_pairs_per_document), or retrieve passages "
         "at question time instead",
@@ -83,7 +83,7 @@ RANGES: dict[TaskType, Range] = {
     "instruction_following": Range(
         1_000,
         200_000,
-        (LIMA, ALPACA, "Ivison et al. 2023, Tülu 2 (arXiv:2311.10702), table 1: 326,154 examples at 7B to 70B"),
+        (LIMA, ALPACA, "Ivison et al. 2023, Tülu 2 (arXiv:2311.10702): 326,154 examples at 7B to 70B"),
         "mix in a public instruction data set by weight (curation.mix), which keeps what the model can already do",
         "raise the bar of the judge (curation.judge.min_score) and keep the diverse part",
     ),
@@ -91,9 +91,9 @@ RANGES: dict[TaskType, Range] = {
         1_000,
         400_000,
         (
-            "Muennighoff et al. 2025, s1 (arXiv:2501.19393), section 2: 1,000 examples at 32B",
-            "Yu et al. 2023, MetaMath (arXiv:2309.12284), table 1: 395,000 examples at 7B to 70B",
-            "Cobbe et al. 2021, GSM8K (arXiv:2110.14168), section 2: 7,473 training problems",
+            "Muennighoff et al. 2025, s1 (arXiv:2501.19393): 1,000 examples at 32B",
+            "Yu et al. 2023, MetaMath (arXiv:2309.12284): 395,000 examples at 7B to 70B",
+            "Cobbe et al. 2021, GSM8K (arXiv:2110.14168): 7,473 training problems",
         ),
         "add worked solutions whose results can be checked, several ways for each problem",
         "drop what the model already solves; hard problems teach more",
@@ -102,8 +102,8 @@ RANGES: dict[TaskType, Range] = {
         1,
         20,
         (
-            "Hoffmann et al. 2022, Chinchilla (arXiv:2203.15556), table 3: 20 tokens a parameter from scratch",
-            "Azerbayev et al. 2023, Llemma (arXiv:2310.10631), section 3: 200 billion tokens at 7B",
+            "Hoffmann et al. 2022, Chinchilla (arXiv:2203.15556): 20 tokens a parameter from scratch",
+            "Azerbayev et al. 2023, Llemma (arXiv:2310.10631): 200 billion tokens at 7B",
         ),
         "make question and answer rows of the documents instead: so little text teaches form, not knowledge",
         "mix in general text so that the model keeps what it knew",

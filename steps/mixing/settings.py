@@ -49,8 +49,8 @@ class MixSettings(Settings):
 
     temperature: float | None = Field(None, gt=0, le=100)
     """T of p ∝ n^(1/T), n the part's size after its caps: 1 is the natural mix, larger values even small parts up.
-    mT5 uses 1/T = 0.3 (Xue et al. 2021, arXiv:2010.11934, section 3.2), so does XLM-R (Conneau et al. 2020,
-    arXiv:1911.02116, section 3.1). None: the weights decide, or nothing does."""
+    mT5 uses 1/T = 0.3 (Xue et al. 2021, arXiv:2010.11934), so does XLM-R (Conneau et al. 2020,
+    arXiv:1911.02116). None: the weights decide, or nothing does."""
 
     total: int | None = Field(None, ge=1)
     """Size of the mix in units, repeats included. None: as large as it can be, but not above all rows once."""

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from steps.extraction.document_columns import repairs_of
 from steps.ledger import count_dropped, reasons
 from steps.mixing.guidance import TaskType, advise, parameters_of, task_of
 from steps.rows import rows_of_split
 
 
 def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
-    """Return, per stage in the order given, `n_in, n_kept, n_dropped, reasons`."""
+    """Return, per stage in the order given, `n_in, n_kept, n_dropped, reasons, examples`."""
     return [
         {
             "stage": stage,
@@ -22,9 +24,40 @@ def funnel(ledgers: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
             "n_kept": ledger.num_rows - count_dropped(ledger),
             "n_dropped": count_dropped(ledger),
             "reasons": reasons(ledger),
+            "examples": examples_of(ledger),
         }
         for stage, ledger in ledgers.items()
     ]
+
+
+def examples_of(ledger: pa.Table) -> dict[str, dict[str, Any]]:
+    """Return, for each reason, the first row that was dropped for it: its id and the evidence."""
+    dropped = ledger.filter(pc.equal(ledger["decision"], "dropped")).drop(["stage", "decision"])
+    found: dict[str, dict[str, Any]] = {}
+    for reason in dropped["reason"].unique().to_pylist():
+        position = pc.index(dropped["reason"], reason).as_py()
+        found[reason] = dropped.slice(position, 1).drop(["reason"]).to_pylist()[0]
+    return found
+
+
+def documents_of(documents: pa.Table) -> list[dict[str, Any]]:
+    """Return, per source, how many documents were read, of which formats, languages and licences, and their repairs.
+
+    Args:
+        documents: Schema `DOCUMENTS`.
+    """
+    entries = []
+    for source in sorted(documents["source"].unique().to_pylist()):
+        rows = documents.filter(pc.equal(documents["source"], source))
+        counts = {f"{column}s": _counts(rows[column]) for column in ("format", "language", "licence")}
+        entries.append({"source": source, "n_documents": rows.num_rows, **counts, "repairs": repairs_of(rows)})
+    return entries
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each value occurs, most frequent first; null is `unknown`."""
+    counts = {entry["values"] or "unknown": entry["counts"] for entry in column.value_counts().to_pylist()}
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def sources_of(dataset: pa.Table) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def caught(
 
     Args:
         planted: Entries of `planted.json`: `kind, path, row, stage, reason, partner`.
-        ledgers: Per stage.
+        ledgers: Per stage; what is to be caught at a stage without one is left out.
         tables: Documents, examples, preferences: columns `id, source, path` and perhaps `row, document_id`.
         prefixes: Source name -> what precedes its rows' `path` in the manifest (`notes` -> `notes/`).
         test_ids: Rows of the test split.
@@ -63,6 +63,8 @@ def caught(
     drops = dict(_drops(ledgers))
     summary: dict[str, dict[str, Any]] = {}
     for thing in planted:
+        if thing["stage"] not in ledgers:  # a pipeline that ends before it
+            continue
         entry = summary.setdefault(
             thing["kind"],
             {

@@ -8,7 +8,7 @@ from zenml import step
 
 from steps.caching import rerun_when_changed
 from steps.mixing.guidance import TaskType
-from steps.reporting.curation import funnel, guidance_of, sources_of, splits_of
+from steps.reporting.curation import documents_of, funnel, guidance_of, sources_of, splits_of
 from steps.reporting.tokens import count_dataset_tokens
 from steps.splitting.leaks import leak_report
 
@@ -53,7 +53,7 @@ def report_curation(
     tokens = count_dataset_tokens(sft_dataset, base_model)
     return {
         "funnel": funnel(ledgers),
-        "n_documents": documents.num_rows,
+        "documents": documents_of(documents),
         "sources": sources_of(sft_dataset),
         "splits": splits_of(sft_dataset),
         "tokens": tokens,

@@ -14,7 +14,7 @@ class CoverageSettings(Settings):
     """Words of a protected text that shared n-grams cover."""
 
     ngram_words: int = Field(8, ge=3, le=50)
-    """Words of an n-gram. 8 as in PaLM (Chowdhery et al. 2022, section 8)."""
+    """Words of an n-gram. 8 as in PaLM (Chowdhery et al. 2022)."""
 
     min_coverage: float = Field(0.8, gt=0, le=1)
     """Least share of the protected text's words. 0.8 is Llama 2's bound of a dirty row (Touvron et al. 2023, A.6)."""

@@ -18,7 +18,7 @@ from steps.splitting.texts import sides_of
 #: Leaks that the report shows of each kind.
 SHOWN = 50
 KEY_CHARACTERS = 200
-#: Words of a shingle, as in deduplication (Lee et al. 2022, section 4.2).
+#: Words of a shingle, as in deduplication (Lee et al. 2022).
 SHINGLE_WORDS = 5
 
 

@@ -39,7 +39,7 @@ class DPOSettings(TrainerSettings):
     """Preference alignment."""
 
     beta: float = Field(default=0.1, gt=0.0, le=10.0)
-    """Strength of the pull towards the reference (section 6 of the paper uses 0.1 and 0.5). 0 would make the loss a
+    """Strength of the pull towards the reference (the paper uses 0.1, and 0.5 for summaries). 0 would make the loss a
     constant ln 2 without a gradient."""
     learning_rate: float = Field(default=5e-5, gt=0, le=1)
     """Peak learning rate of AdamW; DPO wants far less than SFT."""

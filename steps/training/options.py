@@ -25,7 +25,7 @@ class TrainerSettings(Settings):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Dropout before the adapter, in SFT only: DPO compares the policy with its reference without dropout."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    """Module names to adapt; `all-linear` is every linear layer but the output head (arXiv 2305.14314, section 4)."""
+    """Module names to adapt; `all-linear` is every linear layer but the output head (QLoRA, arXiv 2305.14314)."""
     train_chat_tokens: bool | None = None
     """Train the embeddings of the template's tokens beside the adapter. None: if the base model has never seen them."""
     learning_rate: float = Field(default=2e-4, gt=0, le=1)

@@ -174,3 +174,13 @@ def test_rows_that_a_guard_keeps_apart_share_no_complete_cluster():
     labels = hierarchical_labels(space, without, 0.9, HierarchicalJoin(linkage="complete"))
     assert labels[0] != labels[1]
     assert labels[2] in labels[:2]
+
+
+def test_a_guarded_pair_weighs_in_the_mean_of_a_cluster_like_opposite_vectors():
+    space = space_of(np.ones((12, 4), np.float32), "cosine", 0.9)
+    all_pairs = pairs_above(space, 0.9).pairs
+    is_allowed = (all_pairs.left != 11) | (all_pairs.right != 0)
+    allowed = Pairs(*(part[is_allowed] for part in all_pairs))
+    labels = hierarchical_labels(space, allowed, 0.9, HierarchicalJoin(linkage="average"))
+    # Eleven rows are one cluster; the twelfth, like ten of them, lies 2 / 11 from it, and 0.1 is allowed.
+    assert sorted(np.bincount(labels).tolist()) == [1, 11]

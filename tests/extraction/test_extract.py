@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from steps.errors import DropLimitError
+from steps.extraction.document_columns import repairs_of
 from steps.extraction.extract import Extraction, extract
 from steps.extraction.sources import ExtractionSettings, Sources
 from steps.ledger import reasons
@@ -38,6 +39,31 @@ def test_files_become_documents_and_unreadable_ones_ledger_rows(tmp_path: Path) 
     assert decisions[None] == ("kept", None)
     assert decisions["b.txt (NUL byte at offset 0)"] == ("dropped", "binary_file")
     assert decisions["big.txt (0.0 MB, max_file_mb=0.001)"] == ("dropped", "too_large_file")
+
+
+def test_licence_is_the_files_own_then_the_configs_then_that_of_the_nearest_licence_file(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_text(
+        "Permission to use, copy, modify, and/or distribute this software for any purpose is granted provided that the"
+    )
+    (tmp_path / "plain.md").write_text("# Guide\n\nText.")
+    (tmp_path / "stated.md").write_text("<!-- SPDX-License-Identifier: CC-BY-4.0 -->\n# Guide\n\nOther text.")
+    source = {"type": "documents", "name": "docs", "path": str(tmp_path)}
+
+    def licences(found: Extraction) -> dict[str, str]:
+        return dict(zip(found.documents["path"].to_pylist(), found.documents["licence"].to_pylist(), strict=True))
+
+    assert licences(run(source)) == {"plain.md": "ISC", "stated.md": "CC-BY-4.0"}
+    assert licences(run(source | {"licence": "MIT"})) == {"plain.md": "MIT", "stated.md": "CC-BY-4.0"}
+
+
+def test_documents_carry_their_language_and_their_repairs(tmp_path: Path) -> None:
+    german = "Die Katze liegt auf dem Sofa und schläft den ganzen Tag, weil draußen die Sonne scheint."
+    (tmp_path / "a.md").write_bytes(b"\xef\xbb\xbf" + german.encode().replace(b"\xc3\xa4", b"\xc3\x83\xc2\xa4"))
+    (tmp_path / "b.txt").write_text("The cat sleeps on the sofa all day long because the sun shines outside.\r\n")
+    found = run({"type": "documents", "name": "docs", "path": str(tmp_path)}).documents
+    assert found["language"].to_pylist() == ["de", "en"]
+    assert found["text"][0].as_py() == german
+    assert repairs_of(found) == {"documents": 2, "mojibake": 1, "bom": 1, "line_end": 1}
 
 
 def test_every_kept_row_stands_in_the_ledger_under_its_own_id(tmp_path: Path) -> None:

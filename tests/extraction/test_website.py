@@ -27,6 +27,7 @@ class Site:
         self.full: list[str] = []
         self.asked: list[str] = []
         self.port = 0
+        self._over = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -38,6 +39,7 @@ class Site:
         asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
 
     def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -61,7 +63,7 @@ class Site:
         if isinstance(page, str):
             return web.Response(status=302, headers={"Location": page})
         if page == b"hang":
-            await asyncio.sleep(30)
+            await self._over.wait()
         tag = f'"{hash(page)}"'
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304)

@@ -39,6 +39,19 @@ def test_characters_are_code_points_not_bytes(row, reasons):
     assert reasons([row("ééé")], LengthSettings(max_answer_characters=2)) == [(0, "too_many_answer_characters")]
 
 
+@pytest.mark.parametrize(("unit", "low", "high"), [("characters", 5, 7), ("words", 3, 5)])
+def test_a_conversation_is_bounded_by_the_sum_of_its_parts(row, reasons, unit, low, high):
+    bounds = {f"min_conversation_{unit}": low, f"max_conversation_{unit}": high}
+    rows = [row("a b", prompt="c " * n, position=n - 1) for n in range(1, 4)]  # 5, 7, 9 characters; 3, 4, 5 words
+    rows.append(row("x", prompt="y", position=3))
+    found = {"characters": [(2, "many"), (3, "few")], "words": [(3, "few")]}[unit]
+    expected = [(place, f"too_{which}_conversation_{unit}") for place, which in found]
+    assert reasons(rows, LengthSettings(**bounds)) == expected
+    # The parts alone are within the bounds of the whole.
+    one_less = {f"max_conversation_{unit}": high - 1}
+    assert (2, f"too_many_conversation_{unit}") in reasons(rows, LengthSettings(**one_less))
+
+
 def test_the_system_turn_counts_as_prompt_and_all_assistant_turns_as_answer(examples):
     table = examples(
         [("system", "one two"), ("user", "three"), ("assistant", "four"), ("user", "five"), ("assistant", "six")]

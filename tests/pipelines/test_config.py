@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ def test_every_shipped_config_is_valid(path):
     config = load_config(path)
     assert config.name
     assert config.sources
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_option_that_a_shipped_config_shows_is_valid(path, tmp_path, monkeypatch):
+    text = path.read_text()
+    options = re.findall(r"^ +# ((?:- \{.*|\w+: [{\w].*))$", text, re.MULTILINE)
+    assert options or path.stem == "quickstart"
+    used = tmp_path / path.name
+    used.write_text(re.sub(r"^( +)# ((?:- \{.*|\w+: [{\w].*))$", r"\1\2", text, flags=re.MULTILINE))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/phrases.txt").write_text("internal\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_config(used) != load_config(path) or not options
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,9 @@ def test_a_file_that_never_became_a_row_is_found_by_its_place():
 
 def test_a_leak_into_the_test_split_itself_is_no_miss():
     leak = thing("test_leak", "notes/leak.md", "decontaminate", "overlaps_benchmark")
-    assert caught([leak], {}, TABLES, PREFIXES)[0]["missed"] == ["notes/leak.md"]
-    assert caught([leak], {}, TABLES, PREFIXES, frozenset({"e3"}))[0]["missed"] == []
+    nothing = {"decontaminate": table([], LEDGER)}
+    assert caught([leak], nothing, TABLES, PREFIXES)[0]["missed"] == ["notes/leak.md"]
+    assert caught([leak], nothing, TABLES, PREFIXES, frozenset({"e3"}))[0]["missed"] == []
 
 
 def test_a_folder_without_a_manifest_says_so(tmp_path):
@@ -90,3 +91,12 @@ def test_a_folder_without_a_manifest_says_so(tmp_path):
     assert load_planted(tmp_path) == [1]
     with pytest.raises(InputError, match="no corpus manifest"):
         load_planted(tmp_path / "none")
+
+
+def test_what_a_stage_that_did_not_run_would_catch_is_left_out():
+    planted = [
+        thing("undecided", "r.jsonl", "preferences", "undecided", row=1),
+        thing("loop", "notes/a.md", "filter", "loop"),
+    ]
+    (entry,) = caught(planted, {"filter": ledger("filter", e1="loop")}, TABLES, PREFIXES)
+    assert (entry["kind"], entry["n_caught"]) == ("loop", 1)
