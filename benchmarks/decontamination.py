@@ -186,7 +186,7 @@ def _page(record: dict[str, Any]) -> str:
         "",
         "Speed of one call (test split of 5 % indexed in memory, benchmark from disk, both methods), CPU seconds:",
         "",
-        "| rows | bytes a row | CPU s | rows / CPU-s | MB / CPU-s | anonymous memory over the input, at the peak, MiB |",
+        "| rows | bytes a row | CPU s | rows / CPU-s | MB / CPU-s | MiB of memory over the input |",
         "|---|---|---|---|---|---|",
     ]
     lines += [
