@@ -183,11 +183,13 @@ def read(path: Path) -> pa.Table:
 
 
 def write(path: Path, rows: int, seed: int = 1) -> None:
-    """Write a corpus to Parquet block by block."""
+    """Write a corpus to Parquet block by block; the file appears when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, SCHEMA) as writer:
+    partial = path.with_suffix(".tmp")
+    with pq.ParquetWriter(partial, SCHEMA) as writer:
         for block in blocks(rows, seed):
             writer.write_table(block)
+    partial.replace(path)
 
 
 def main(arguments: Any = None) -> None:

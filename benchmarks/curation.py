@@ -2,6 +2,7 @@
 
     make bench-curation               # the sizes of the published tables
     make bench-curation SIZE=10000    # a short run
+    python -m benchmarks.curation --from-records   # measures nothing: the page of the records that are there
 
 Each benchmark is a program of its own that writes `benchmarks/results/NAME.json` and `NAME.md`; those that measure
 peers run them in the environment that `--peers-python` names. The page is `benchmarks/results/curation.md`. A
@@ -19,7 +20,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.machine import machine, sentence
 
@@ -69,10 +70,10 @@ BENCHMARKS = (
 
 
 class Outcome(NamedTuple):
-    """How a benchmark ended."""
+    """How a benchmark ended; `wall_s` is None where a record of an earlier run stands."""
 
     benchmark: Benchmark
-    wall_s: float
+    wall_s: float | None
     error: str | None
 
 
@@ -91,27 +92,38 @@ def run(benchmark: Benchmark, size: int | None, peers: str | None) -> Outcome:
     return Outcome(benchmark, time.perf_counter() - started, f"ended with {code}" if code else None)
 
 
+def recorded(benchmark: Benchmark) -> Outcome:
+    """Return the outcome of an earlier run, from its record."""
+    record = RESULTS / f"{benchmark.name}.json"
+    return Outcome(benchmark, None, None if record.is_file() else f"{record} is not there")
+
+
 def _arguments(benchmark: Benchmark, size: int | None, peers: str | None) -> list[str]:
     """Return the arguments of a run: those of a short one if a size is given."""
     short = [] if size is None else [str(size) if each == "{size}" else each for each in benchmark.short]
     return short + (["--peers-python", peers] if benchmark.has_peers and peers is not None else [])
 
 
-def page(outcomes: Sequence[Outcome], found: dict[str, Any], size: int | None) -> str:
-    """Put the tables of all benchmarks on one page."""
+def page(outcomes: Sequence[Outcome], origin: str) -> str:
+    """Put the tables of all benchmarks on one page.
+
+    Args:
+        outcomes: How each ended.
+        origin: Where the figures come from, a sentence or two.
+    """
     lines = [
         "# Curation: what was measured",
         "",
-        f"{sentence(found)}. All in one run of `make bench-curation{f' SIZE={size}' if size else ''}`; CPU seconds are "
-        "user and system time of the process and its children. Figures of two pages compare only as ratios.",
+        f"{origin} CPU seconds are user and system time of the process and its children. Figures of two benchmarks "
+        "compare only as ratios.",
         "",
         "| benchmark | what it measures | wall s | figures |",
         "|---|---|---:|---|",
     ]
     for outcome in outcomes:
-        name = outcome.benchmark.name
+        name, wall_s = outcome.benchmark.name, "" if outcome.wall_s is None else f"{outcome.wall_s:.0f}"
         figures = f"[{name}.json]({name}.json)" if outcome.error is None else f"not measured: {outcome.error}"
-        lines.append(f"| {name} | {outcome.benchmark.measures} | {outcome.wall_s:.0f} | {figures} |")
+        lines.append(f"| {name} | {outcome.benchmark.measures} | {wall_s} | {figures} |")
     for outcome in outcomes:
         table = RESULTS / f"{outcome.benchmark.name}.md"
         if outcome.error is None and table.is_file():
@@ -128,12 +140,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--peers-python",
         help="interpreter with the peers; some benchmarks need it",
     )
+    parser.add_argument(
+        "--from-records", action="store_true", help="run nothing; compose the page from the records of earlier runs"
+    )
     parser.add_argument("--only", nargs="+", choices=[each.name for each in BENCHMARKS], help="run just these")
     chosen = parser.parse_args(arguments)
     wanted = [each for each in BENCHMARKS if chosen.only is None or each.name in chosen.only]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    outcomes = [run(benchmark, chosen.size, chosen.peers_python) for benchmark in wanted]
-    text = page(outcomes, machine(), chosen.size)
+    if chosen.from_records:
+        outcomes = [recorded(benchmark) for benchmark in wanted]
+        origin = "Each benchmark's own recorded run; every section names its machine."
+    else:
+        outcomes = [run(benchmark, chosen.size, chosen.peers_python) for benchmark in wanted]
+        command = f"make bench-curation{f' SIZE={chosen.size}' if chosen.size else ''}"
+        origin = f"{sentence(machine())}. All in one run of `{command}`."
+    text = page(outcomes, origin)
     PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
     failed = [f"{outcome.benchmark.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]

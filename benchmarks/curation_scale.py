@@ -273,12 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = [sys.executable, "-m", "benchmarks.curation_scale", "--child", str(rows), "--engine", chosen.engine]
         runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
         sys.stderr.write(f"{rows:,} rows: {runs[-1]['cpu_s']:.1f} CPU s\n")
-    record = {"machine": machine(), "runs": runs}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "curation_scale.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    text = page(record)
-    (RESULTS / "curation_scale.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+        record = {"machine": machine(), "runs": runs}
+        # After every size, so that a run cut short is of use.
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / "curation_scale.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        (RESULTS / "curation_scale.md").write_text(page(record), encoding="utf-8")
+    sys.stdout.write(page(record))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,12 @@ def removed(labels: Labels) -> int:
 
 def measure(command: Sequence[str], path: Path, repeats: int) -> dict[str, Any] | None:
     """Run a system and return its figures, CPU as the median of all runs, with its labels; None if it fails."""
+    runs = measured_runs(command, path, repeats)
+    return None if runs is None else middle_of(runs)
+
+
+def measured_runs(command: Sequence[str], path: Path, repeats: int) -> list[dict[str, Any]] | None:
+    """Run a system some times and return each run's figures and labels; None if it fails."""
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "labels.npz"
@@ -105,38 +111,40 @@ def measure(command: Sequence[str], path: Path, repeats: int) -> dict[str, Any] 
             if done.returncode:
                 sys.stderr.write(f"{' '.join(command[-2:])} failed:\n{done.stderr[-2000:]}\n")
                 return None
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
-        labels = np.load(out)["labels"]
-    middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            runs.append({**json.loads(done.stdout.splitlines()[-1]), "labels": np.load(out)["labels"]})
+    return runs
+
+
+def middle_of(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median of each figure, the CPU seconds of every run, and the labels, which all runs must share."""
+    labels = runs[0]["labels"]
+    if any(not np.array_equal(run["labels"], labels) for run in runs):
+        raise SystemExit("two runs over the same rows found different clusters")
+    middle = {key: statistics.median(run[key] for run in runs) for key in runs[0] if key != "labels"}
     return {**middle, "runs_cpu_s": [round(run["cpu_s"], 3) for run in runs], "labels": labels}
 
 
 def compare(path: Path, peers_python: str | None, repeats: int, chosen: Sequence[str]) -> dict[str, Any]:
-    """Measure all systems on one corpus."""
+    """Measure all systems on one corpus; ours before and after the peers, so that a changing load favours nobody."""
     texts = pq.read_table(path, columns=["text"])["text"]
     n = len(texts)
     truth = truth_of(texts)
+    runs, failed = run_all(path, peers_python, repeats, chosen)
     rows = []
-    for name in [*OURS, *PEERS]:
-        ours = name in OURS
-        if name not in chosen or not (ours or (peers_python and _has(peers_python, PEERS[name][0]))):
-            continue
-        base = [sys.executable, "-m", "benchmarks.dedup_ours"] if ours else [str(peers_python), str(PEER)]
-        found = measure([*base, name], path, repeats if ours else 1)
-        if found is None:
-            continue
-        labels = found.pop("labels")
-        precision, recall = agreement(labels, truth.greedy if ours else truth.closure)
+    for name, found in runs.items():
+        figures = middle_of(found)
+        labels = figures.pop("labels")
+        precision, recall = agreement(labels, truth.greedy if name in OURS else truth.closure)
         rows.append(
             {
                 "system": name,
-                "title": OURS[name] if ours else PEERS[name][1],
-                **found,
-                "docs_per_cpu_s": n / found["cpu_s"],
+                "title": OURS[name] if name in OURS else PEERS[name][1],
+                **figures,
+                "docs_per_cpu_s": n / figures["cpu_s"],
                 "precision": precision,
                 "recall": recall,
                 "removed": removed(labels),
-                "over_input_kb_per_row": found["over_input_kib"] * 1.024 / n,
+                "over_input_kb_per_row": figures["over_input_kib"] * 1.024 / n,
             }
         )
         sys.stderr.write(f"{json.dumps(rows[-1])}\n")
@@ -147,7 +155,29 @@ def compare(path: Path, peers_python: str | None, repeats: int, chosen: Sequence
         "true_removed_greedily": removed(truth.greedy),
         "true_removed_by_closure": removed(truth.closure),
         "systems": rows,
+        "not_measured": failed,
     }
+
+
+def run_all(
+    path: Path, peers_python: str | None, repeats: int, chosen: Sequence[str]
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Run ours, the peers, and ours again; return the runs of each system, and the titles of peers without any."""
+    own = [name for name in OURS if name in chosen]
+    peers = [name for name in PEERS if name in chosen and peers_python and _has(peers_python, PEERS[name][0])]
+    failed = [PEERS[name][1] for name in PEERS if name in chosen and name not in peers]
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for name in [*own, *peers, *(own if peers else [])]:
+        ours = name in OURS
+        base = [sys.executable, "-m", "benchmarks.dedup_ours"] if ours else [str(peers_python), str(PEER)]
+        found = measured_runs([*base, name], path, repeats if ours else 1)
+        if found is not None:
+            runs.setdefault(name, []).extend(found)
+        elif ours:
+            raise SystemExit(f"{OURS[name]} failed")
+        else:
+            failed.append(PEERS[name][1])
+    return runs, failed
 
 
 def _has(python: str, module: str) -> bool:
@@ -208,7 +238,9 @@ def page(record: dict[str, Any]) -> str:
         f"{THRESHOLD} or more over word 5-grams, {compared['true_pairs']:,} pairs; dropping greedily removes "
         f"{compared['true_removed_greedily']:,} rows, closing over pairs {compared['true_removed_by_closure']:,}. "
         "Precision and recall count pairs of rows in one cluster, against the greedy clusters for Tunesmith and "
-        "against the closure for the peers, which close over pairs.",
+        "against the closure for the peers, which close over pairs. Tunesmith's CPU seconds are the median of "
+        f"{len(ours['runs_cpu_s']) if ours else 0} runs, half of them before the peers and half after; a peer's, of "
+        "one run.",
         "",
         "| system | docs / CPU-s | Tunesmith is faster by | precision | recall | rows removed | KB a row over input |",
         "|---|---|---|---|---|---|---|",
@@ -238,8 +270,11 @@ def page(record: dict[str, Any]) -> str:
         f"The first search of a process takes {first['kept_cpu_s']:.1f} CPU seconds more, and the first ever, which "
         f"compiles, {first['compiling_cpu_s']:.1f}; neither is part of the figures above.",
     ]
-    if record.get("note"):
-        lines += ["", record["note"]]
+    if compared["not_measured"]:
+        lines += [
+            "",
+            f"Not measured, since they are not installed or failed here: {'; '.join(compared['not_measured'])}.",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -52,16 +52,19 @@ class PeakMemory:
 
     Attributes:
         anonymous_mib: Largest `RssAnon` seen.
+        before_mib: `RssAnon` at the start.
         file_mib: Largest `RssFile` seen.
     """
 
     def __init__(self, interval_s: float = 0.05) -> None:
-        self.anonymous_mib = self.file_mib = 0.0
+        self.anonymous_mib = self.before_mib = self.file_mib = 0.0
         self._interval_s = interval_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> PeakMemory:
+        self._look()
+        self.before_mib = self.anonymous_mib
         self._thread.start()
         return self
 
@@ -71,6 +74,9 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._ended.wait(self._interval_s):
-            resident = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-            self.anonymous_mib = max(self.anonymous_mib, int(resident["RssAnon"].split()[0]) / 1024)
-            self.file_mib = max(self.file_mib, int(resident["RssFile"].split()[0]) / 1024)
+            self._look()
+
+    def _look(self) -> None:
+        resident = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        self.anonymous_mib = max(self.anonymous_mib, int(resident["RssAnon"].split()[0]) / 1024)
+        self.file_mib = max(self.file_mib, int(resident["RssFile"].split()[0]) / 1024)

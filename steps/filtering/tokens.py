@@ -56,7 +56,9 @@ def with_token_counts(examples: pa.Table, count_tokens: TokenCounter) -> pa.Tabl
 def _count(messages: pa.ChunkedArray, count_tokens: TokenCounter) -> pa.Array:
     """Return the tokens of each conversation."""
     rows = messages.combine_chunks()
-    per_turn = count_tokens(rows.flatten().field("content").to_pylist())
+    # A text that many rows share, as a system prompt is, is tokenised once.
+    texts = rows.flatten().field("content").dictionary_encode()
+    per_turn = np.asarray(count_tokens(texts.dictionary.to_pylist()), np.int64)[texts.indices.to_numpy()]
     # A running total, read where each row begins and ends: rows without turns count nothing.
     total = np.concatenate(([0], np.cumsum(per_turn, dtype=np.int64)))
     bounds = np.concatenate(([0], np.cumsum(pc.list_value_length(rows).to_numpy(zero_copy_only=False))))

@@ -110,6 +110,10 @@ class Words:
             self._ngrams[n] = grams, starts
         return self._ngrams[n]
 
+    def forget(self) -> None:
+        """Let go of the n-grams that were asked for before."""
+        self._ngrams.clear()
+
     def wholes(self) -> Hashes:
         """Return one hash of each text's words, whatever their number."""
         wholes = np.empty(len(self.starts) - 1, np.uint64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import float64, int64, njit, types, uint64
+from numba import float64, int32, int64, njit, types, uint64
 
 _LONGS = types.Array(int64, 1, "C", readonly=True)
 _HASHES = types.Array(uint64, 1, "C", readonly=True)
@@ -66,7 +66,7 @@ def _place(gram, grams, buckets, shift):
 
 @njit(
     types.void(
-        _HASHES, _LONGS, int64, _HASHES, _LONGS, _HASHES, types.Array(int64, 1, "C"), types.Array(int64, 1, "C"),
+        _HASHES, _LONGS, int64, _HASHES, _LONGS, _HASHES, types.Array(int32, 1, "C"), types.Array(int32, 1, "C"),
         types.Array(int64, 1, "C"),
     ),
     cache=True,
@@ -83,7 +83,7 @@ def count_texts(queries, starts, first, grams, buckets, sieve, counts, last, hit
         buckets: From `buckets_of`.
         sieve: From `sieve_of`.
         counts: Out, one per indexed n-gram.
-        last: Scratch, one per indexed n-gram; the last text that had it, -1 before any.
+        last: Scratch, one per indexed n-gram; the last text that had it, -1 before any. Two thousand million texts fit.
         hits: Out, one per text.
     """
     shift = uint64(64 - _bits_of(len(buckets) - 1))
@@ -100,21 +100,20 @@ def count_texts(queries, starts, first, grams, buckets, sieve, counts, last, hit
                 hits[text] += 1
 
 
-@njit(types.void(_LONGS, _LONGS, _FLAGS, int64, types.Array(int64, 1, "C")), cache=True, nogil=True)
-def count_telling_words(forward, starts, frequent, n, telling):
+@njit(types.void(_FLAGS, _LONGS, int64, types.Array(int64, 1, "C")), cache=True, nogil=True)
+def count_telling_words(forward, starts, n, telling):
     """Count the words of each indexed text that stand in at least one n-gram that is not frequent.
 
     Args:
-        forward: Place in the index of each n-gram of the texts, in order.
+        forward: Whether each n-gram of the texts, in order, is telling: not frequent.
         starts: Shape (texts + 1,).
-        frequent: One per indexed n-gram.
         n: Words of an n-gram.
         telling: Out, one per text.
     """
     for text in range(len(starts) - 1):
         covered_to, covered = int64(0), int64(0)
         for i in range(starts[text], starts[text + 1]):
-            if not frequent[forward[i]]:
+            if forward[i]:
                 position = i - starts[text]
                 covered += position + n - max(position, covered_to)
                 covered_to = position + n

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,8 @@ from steps.splitting.overlap import (
 )
 from steps.splitting.overlap_files import StoredIndex, in_one_piece
 from steps.splitting.remarks import Remarks, settle_remarks
-from steps.splitting.texts import compared_texts, sides_of
-
-if TYPE_CHECKING:
-    from steps.kernels.ngrams import Words
+from steps.splitting.searched import Compared
+from steps.splitting.texts import compared_texts
 
 STAGE = "decontaminate"
 
@@ -76,57 +74,32 @@ def decontaminate(
         InputError: if a benchmark cannot be read.
         DropLimitError: if more than `max_drop_fraction` of all rows went.
     """
-    is_test = pc.equal(dataset["split"], "test")
-    searched = dataset.filter(pc.invert(is_test))
+    is_test = np.asarray(pc.equal(dataset["split"], "test"), np.bool_)
     indexes = {
-        DecontaminationReason.OVERLAPS_TEST: _index_of(dataset.filter(is_test), settings),
+        DecontaminationReason.OVERLAPS_TEST: _index_of(Compared(dataset, is_test, settings.ngram_words), settings),
         DecontaminationReason.OVERLAPS_BENCHMARK: benchmark_index(settings, cache),
     }
-    remarks, compared = Remarks(STAGE), _Compared(searched, settings.ngram_words)
+    remarks, compared = Remarks(STAGE), Compared(dataset, ~is_test, settings.ngram_words)
     for reason, row, decision in _overlaps(indexes, compared, settings):
-        remarks.add(searched["id"][row].as_py(), reason, **decision)
+        remarks.add(dataset["id"][row].as_py(), reason, **decision)
     dropped = remarks.table("dropped" if settings.action == "drop" else "kept")
     kept, ledger = settle_remarks(STAGE, dataset, dropped)
     check_drop_fraction(ledger, settings.max_drop_fraction)
     return DecontaminationResult(kept, ledger, _report(dropped, compared.n_compared, indexes, settings))
 
 
-class _Compared:
-    """The texts of some rows: all prompts, and the answers that are not short.
-
-    Attributes:
-        texts: Prompts, then answers.
-        rows: Row of each text.
-        n_compared: Texts that `batches` has given so far.
-    """
-
-    def __init__(self, rows: pa.Table, ngram_words: int) -> None:
-        prompts, answers = sides_of(rows)
-        self.texts = pa.concat_arrays([prompts, answers])
-        self.rows = np.tile(np.arange(len(prompts)), 2)
-        self.n_compared = 0
-        self._ngram_words = ngram_words
-
-    def batches(self) -> Iterator[tuple[npt.NDArray[np.int64], Words]]:
-        """Yield the positions of texts that are compared, and their words."""
-        first = 0
-        for batch in batches_of(self.texts):
-            words, places = hashed(batch), np.arange(first, first + len(batch))
-            compared = (places < len(self.texts) // 2) | (words.counts >= self._ngram_words)
-            first += len(batch)
-            self.n_compared += int(compared.sum())
-            yield places[compared], words.select(compared)
-
-
-def _index_of(protected: pa.Table, settings: DecontaminationSettings) -> StoredIndex:
-    compared = _Compared(protected, settings.ngram_words)
-    places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in compared.batches())])
-    ids = protected["id"].take(pa.array(compared.rows[places]))
-    return build_index(in_one_piece(ids), compared.texts.take(pa.array(places)), settings.ngram_sizes)
+def _index_of(protected: Compared, settings: DecontaminationSettings) -> StoredIndex:
+    """Index the texts of the protected rows, prompts before answers."""
+    places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in protected.batches())])
+    sides = [places[places % 2 == side] for side in (0, 1)]
+    texts = [texts for side in sides for _, texts in protected.texts_at(side)]
+    ids = protected.rows["id"].take(pa.array(np.concatenate(sides) // 2))
+    in_order = pa.concat_arrays([pa.array([], pa.large_string()), *texts])
+    return build_index(in_one_piece(ids), in_order, settings.ngram_sizes)
 
 
 def _overlaps(
-    stored: dict[DecontaminationReason, StoredIndex], compared: _Compared, settings: DecontaminationSettings
+    stored: dict[DecontaminationReason, StoredIndex], compared: Compared, settings: DecontaminationSettings
 ) -> Iterator[tuple[DecontaminationReason, int, dict[str, Any]]]:
     """Yield each row that overlaps an indexed text, with the evidence of its worst text."""
     indexes = {reason: OverlapIndex(found, settings) for reason, found in stored.items() if len(found.texts)}
@@ -142,31 +115,45 @@ def _overlaps(
         for row, decision in _worst(index, compared, candidates, settings):
             yield reason, row, decision
         if settings.embedding is not None:
-            places = np.concatenate(searched)
-            texts = compared.texts.take(pa.array(places))
-            near = similar_texts(compared.rows[places], texts, index.stored.texts, settings.embedding)
-            for row, text, cosine in near:
+            places, texts = _gathered(compared, np.concatenate(searched))
+            for row, text, cosine in similar_texts(places // 2, texts, index.stored.texts, settings.embedding):
                 yield reason, row, _decision(index, text, cosine, "embedding", (0, 0))
 
 
+def _gathered(compared: Compared, places: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return the places in order, and their texts."""
+    parts = list(compared.texts_at(places))
+    texts = pa.concat_arrays([pa.array([], pa.large_string()), *(texts for _, texts in parts)])
+    return np.concatenate([np.zeros(0, np.int64), *(found for found, _ in parts)]), texts
+
+
 def _worst(
-    index: OverlapIndex, compared: _Compared, candidates: npt.NDArray[np.int64], settings: DecontaminationSettings
+    index: OverlapIndex, compared: Compared, candidates: npt.NDArray[np.int64], settings: DecontaminationSettings
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Search the candidates; of a row's texts the best method, then the highest measure, stands for the row."""
-    found = _search(index, compared.texts.take(pa.array(candidates)))
-    hits = np.flatnonzero(found.texts >= 0)
-    own = compared.rows[candidates]
-    order = hits[np.lexsort((-found.scores[hits], found.methods[hits], own[hits]))]
+    places, found = _search(index, compared, candidates)
+    own = places // 2
+    order = np.lexsort((-found.scores, found.methods, own))
     _, first = np.unique(own[order], return_index=True)
     for hit in order[first]:
         text, label = int(found.texts[hit]), _label(METHODS[found.methods[hit]], settings)
         yield int(own[hit]), _decision(index, text, float(found.scores[hit]), label, found.spans[hit])
 
 
-def _search(index: OverlapIndex, texts: pa.Array) -> Found:
-    parts = [index.search(hashed(batch)) for batch in batches_of(texts)] or [index.search(hashed(texts))]
-    texts_found, scores, methods, spans = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Found(texts_found, scores, methods, spans)
+def _search(
+    index: OverlapIndex, compared: Compared, candidates: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], Found]:
+    """Return the candidates that overlap, by ascending place, and what was found for each."""
+    hits, parts = [np.zeros(0, np.int64)], [index.search(hashed(pa.array([], pa.large_string())))]
+    for places, texts in compared.texts_at(candidates):
+        first = 0
+        for batch in batches_of(texts):
+            found = index.search(hashed(batch))
+            overlapping = np.flatnonzero(found.texts >= 0)
+            hits.append(places[first + overlapping])
+            parts.append(Found(*(column[overlapping] for column in found)))
+            first += len(batch)
+    return np.concatenate(hits), Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _decision(index: OverlapIndex, text: int, score: float, label: str, span: Iterable[int]) -> dict[str, Any]:

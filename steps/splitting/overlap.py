@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from steps.kernels.buffers import texts_of
 from steps.splitting.decontamination_settings import CoverageSettings, DecontaminationSettings
-from steps.splitting.overlap_files import Level, StoredIndex
+from steps.splitting.overlap_files import Level, StoredIndex, on_disk
 
 if TYPE_CHECKING:
     from steps.kernels.ngrams import Words
@@ -34,6 +34,8 @@ __all__ = ["CoverageSettings", "DecontaminationSettings", "Found", "Overlap", "O
 
 #: Texts are hashed in batches of about this many bytes: the hashes of a batch take four times that.
 BATCH_BYTES = 16 << 20
+#: N-grams of the index that are looked at together: their entries take some ten megabytes.
+BLOCK_GRAMS = 1 << 20
 #: Characters of the shared passage that a ledger row shows.
 PASSAGE_CHARACTERS = 120
 
@@ -78,8 +80,8 @@ class OverlapIndex:
         self._settings = settings
         self._buckets = {n: buckets_of(level.grams) for n, level in stored.levels.items()}
         self._sieves = {n: sieve_of(level.grams) for n, level in stored.levels.items()}
-        self._counts = {n: np.zeros(len(level.grams), np.int64) for n, level in stored.levels.items()}
-        self._last = {n: np.full(len(level.grams), -1, np.int64) for n, level in stored.levels.items()}
+        self._counts = {n: np.zeros(len(level.grams), np.int32) for n, level in stored.levels.items()}
+        self._last = {n: np.full(len(level.grams), -1, np.int32) for n, level in stored.levels.items()}
         self._whole_counts = np.zeros(len(stored.wholes), np.int64)
         self._n_learnt = 0
         self._sizes: dict[str, npt.NDArray[np.int64]] | None = None
@@ -154,7 +156,7 @@ class OverlapIndex:
         passage = " ".join(tokens[first:end] if end > first else tokens)
         return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 2] + " …"
 
-    def _frequent(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def _frequent(self, counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
         limit = self._settings.max_ngram_frequency
         return np.zeros(len(counts), np.bool_) if limit is None else counts > limit
 
@@ -175,25 +177,38 @@ class OverlapIndex:
         return methods
 
     def _distinct_telling(self, n: int) -> npt.NDArray[np.int64]:
-        level, n_texts = self.stored.levels[n], len(self.stored.texts)
-        gram_of_entry = np.repeat(np.arange(len(level.grams)), np.diff(level.entry_starts))
-        telling = ~self._frequent(self._counts[n])[gram_of_entry]
-        fresh = np.ones(len(gram_of_entry), np.bool_)
-        fresh[1:] = (gram_of_entry[1:] != gram_of_entry[:-1]) | (level.entry_texts[1:] != level.entry_texts[:-1])
-        return np.bincount(level.entry_texts[telling & fresh], minlength=n_texts).astype(np.int64)
+        sizes = np.zeros(len(self.stored.texts), np.int64)
+        for texts, _, telling, fresh in self._entries(n):
+            sizes += np.bincount(texts[telling & fresh], minlength=len(sizes))
+        return sizes
 
     def _words_telling(self, n: int) -> npt.NDArray[np.int64]:
         from steps.kernels.overlaps import count_telling_words
 
-        level, n_texts = self.stored.levels[n], len(self.stored.texts)
+        n_texts = len(self.stored.texts)
         starts = np.zeros(n_texts + 1, np.int64)
-        np.cumsum(np.bincount(level.entry_texts, minlength=n_texts), out=starts[1:])
-        forward = np.empty(len(level.entry_texts), np.int64)
-        gram_of_entry = np.repeat(np.arange(len(level.grams)), np.diff(level.entry_starts))
-        forward[starts[level.entry_texts] + level.entry_positions] = gram_of_entry
-        telling = np.zeros(n_texts, np.int64)
-        count_telling_words(forward, starts, self._frequent(self._counts[n]), n, telling)
-        return telling
+        for texts, _, _, _ in self._entries(n):
+            starts[1:] += np.bincount(texts, minlength=n_texts)
+        np.cumsum(starts, out=starts)
+        forward = np.zeros(int(starts[-1]), np.bool_)
+        for texts, positions, telling, _ in self._entries(n):
+            forward[starts[texts] + positions] = telling
+        counted = np.zeros(n_texts, np.int64)
+        count_telling_words(forward, starts, n, counted)
+        return counted
+
+    def _entries(self, n: int) -> Iterator[tuple[Any, Any, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+        """Yield some entries after the other: text, position, whether the n-gram is telling, and is new to its text."""
+        level, frequent = self.stored.levels[n], self._frequent(self._counts[n])
+        for start in range(0, len(level.grams), BLOCK_GRAMS):
+            bounds = level.entry_starts[start : start + BLOCK_GRAMS + 1]
+            texts = level.entry_texts[bounds[0] : bounds[-1]]
+            repeats = np.diff(bounds)
+            fresh = np.ones(len(texts), np.bool_)
+            fresh[1:] = texts[1:] != texts[:-1]
+            fresh[bounds[:-1] - bounds[0]] = True
+            telling = np.repeat(~frequent[start : start + BLOCK_GRAMS], repeats)
+            yield texts, level.entry_positions[bounds[0] : bounds[-1]], telling, fresh
 
 
 def overlap_index(
@@ -238,12 +253,18 @@ def build_index(evidence: pa.Array, texts: pa.Array, ngram_sizes: Iterable[int])
 
 def _level(words: Words, n: int) -> Level:
     grams, starts = words.ngrams(n)
+    words.forget()
     texts = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
-    positions = (np.arange(len(grams)) - starts[texts]).astype(np.int32)
+    positions = np.arange(len(grams), dtype=np.int64)
+    positions -= np.repeat(starts[:-1], np.diff(starts))
     order = np.argsort(grams, kind="stable")
-    distinct, first = np.unique(grams[order], return_index=True)
-    entry_starts = np.append(first, len(grams)).astype(np.int64)
-    return Level(distinct, entry_starts, texts[order], positions[order])
+    entry_texts, entry_positions = on_disk(texts[order]), on_disk(positions.astype(np.int32)[order])
+    del texts, positions
+    ordered = grams[order]
+    del grams, order
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
+    entry_starts = on_disk(np.append(first, len(ordered)).astype(np.int64))
+    return Level(ordered[first], entry_starts, entry_texts, entry_positions)
 
 
 def batches_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:

@@ -29,12 +29,15 @@ import pyarrow as pa
 
 from steps.errors import InputError
 from steps.kernels.buffers import texts_of
+from steps.tables import spilled
 
 #: Raised when the files change.
 FORMAT = 1
 #: Hashed into every key, so that an index of other arithmetic or other tables of characters is not found.
 _PROBE = "The hashes' own probe: ÄRGER, 日本, 42"
 MANIFEST = "manifest.json"
+#: Size above which an array of an index that is not kept goes to a file: only a look-up that hits reads it.
+MAPPED_BYTES = 16 << 20
 
 
 class Level(NamedTuple):
@@ -163,6 +166,14 @@ def _arrays(index: StoredIndex) -> dict[str, npt.NDArray[Any]]:
     for n, level in index.levels.items():
         arrays |= {f"{n}.{field}": getattr(level, field) for field in Level._fields}
     return arrays
+
+
+def on_disk(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values; large ones lie in a memory-mapped file without a name (`steps.tables`)."""
+    if values.nbytes <= MAPPED_BYTES:
+        return values
+    found = spilled([pa.table({"value": values})], pa.schema([("value", pa.from_numpy_dtype(values.dtype))]), 0)
+    return np.asarray(in_one_piece(found["value"]))
 
 
 def in_one_piece(column: pa.ChunkedArray) -> pa.Array:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from steps.ledger import StageResult, check_books, ledger_of
 from steps.rows import LEDGER
+from steps.tables import filter_rows
 
 
 class Remarks:
@@ -40,7 +41,7 @@ def settle_remarks(stage: str, rows: pa.Table, remarks: pa.Table) -> StageResult
         LedgerError: if the books do not balance.
     """
     gone = remarks.filter(pc.equal(remarks["decision"], "dropped"))["row_id"].combine_chunks()
-    kept = rows.filter(pc.invert(pc.is_in(rows["id"], value_set=gone))) if len(gone) else rows
+    kept = filter_rows(rows, pc.invert(pc.is_in(rows["id"], value_set=gone))) if len(gone) else rows
     ledger = ledger_of(stage, rows["id"], remarks)
     check_books(stage, rows.num_rows, kept.num_rows, ledger)
     return StageResult(kept, ledger)

@@ -7,7 +7,15 @@ import pytest
 from steps.errors import InputError
 from steps.splitting.benchmarks import benchmark_index
 from steps.splitting.overlap import DecontaminationSettings, OverlapIndex, build_index
-from steps.splitting.overlap_files import MANIFEST, index_key, load_index, load_or_build, save_index
+from steps.splitting.overlap_files import (
+    MANIFEST,
+    MAPPED_BYTES,
+    index_key,
+    load_index,
+    load_or_build,
+    on_disk,
+    save_index,
+)
 
 TEXTS = [
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
@@ -82,3 +90,12 @@ def test_a_benchmark_that_changed_is_indexed_anew_and_an_unchanged_one_is_not_re
     path.write_text("second line\n")
     assert benchmark_index(settings).texts.to_pylist() == ["second line"]
     assert len(list((tmp_path / "indexes").iterdir())) == 2
+
+
+@pytest.mark.parametrize("n", [3, MAPPED_BYTES // 4 + 1])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_an_array_reads_the_same_from_memory_and_from_its_file(n, dtype):
+    values = np.arange(n, dtype=dtype)
+    found = on_disk(values)
+    assert found.dtype == dtype
+    assert np.array_equal(found, values)
