@@ -98,8 +98,7 @@ def divide(part: Floats, whole: Floats) -> Floats:
 @lru_cache(maxsize=1)
 def _stop_words() -> npt.NDArray[np.uint64]:
     from steps.kernels.buffers import texts_of
-    from steps.kernels.character_flags import character_flags
     from steps.kernels.text_stats import word_hashes
 
     texts = texts_of(pa.array(STOP_WORDS))
-    return np.asarray(word_hashes(texts.data, texts.offsets, character_flags()), np.uint64)
+    return np.asarray(word_hashes(texts.data, texts.offsets), np.uint64)

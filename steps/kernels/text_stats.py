@@ -23,7 +23,8 @@ from steps.kernels.character_flags import (
     TERMINAL,
     UPPER,
 )
-from steps.kernels.text_tokens import COLON, DOT, ELLIPSIS, MIXER, MULTIPLIER, SLASH, decode, hash_of, tokenise
+from steps.kernels.text_tokens import COLON, DOT, ELLIPSIS, MARGIN, SLASH, decode, tokenise
+from steps.kernels.words import word_hash
 
 #: Columns of the result. Counts of code points are `*_CHARACTERS`.
 (
@@ -91,6 +92,8 @@ N_STATS: Final = FIRST_EVIDENCE + 2 * len(EVIDENCE)
 #: Longest n-gram, and the shortest whose repetition is counted by characters.
 LONGEST, SHORTEST_REPEATED = 10, 5
 THIRTY_TWO = np.uint64(32)
+#: Of the hash of a number: the prime of FNV-1a, and 2^64 divided by the golden ratio.
+MULTIPLIER, MIXER = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 #: C4 leaves out lines with a longer word, and with fewer words.
 C4_LONGEST_WORD, C4_FEWEST_WORDS = 1000, 3
 
@@ -121,7 +124,8 @@ def text_stats(
     for text in range(n_texts):
         room = max(room, offsets[text + 1] - offsets[text])
     room += 2
-    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint32)
+    utf8, marks = np.zeros(room + MARGIN, np.uint8), np.zeros(room + MARGIN, np.uint8)
+    codes, flags, places = np.empty(room, np.int32), np.empty(room, np.uint32), np.empty(room, np.int32)
     starts, ends, breaks = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint32)
     lengths = np.empty(room + 1, np.int32)
@@ -135,16 +139,20 @@ def text_stats(
     stamp = 0
     for text in range(n_texts):
         row = out[text]
-        n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
+        n = decode(data, offsets[text], offsets[text + 1], table, utf8, places, marks, codes, flags)
         row[CHARACTERS] = n
         if n == 0:
             continue
-        n_tokens, n_breaks = tokenise(codes, flags, n, starts, ends, hashes, kinds, breaks)
+        n_tokens, n_breaks = tokenise(
+            utf8, places, marks, codes, flags, n, starts, ends, hashes, kinds, breaks
+        )
         row[TOKENS] = n_tokens
         n_braces = _characters(codes, flags, n, row)
         _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 1,
                min_line_characters, short_line_characters)  # fmt: skip
-        _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp + 2, min_line_characters)
+        _paragraphs(
+            codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 2, min_line_characters
+        )
         _kept_lines(codes, flags, n, breaks, n_breaks, n_braces, starts, ends, kinds, n_tokens, row)
         stamp += 3
         mask = _mask(n_tokens)
@@ -161,13 +169,13 @@ def text_stats(
 
 
 @njit(cache=True, nogil=True)
-def word_hashes(data: Bytes, offsets: Offsets, table: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+def word_hashes(data: Bytes, offsets: Offsets) -> npt.NDArray[np.uint64]:
     """Return the hash of each text as the hash of one token, shape (texts,), uint64."""
     out = np.empty(len(offsets) - 1, np.uint64)
-    codes, flags = np.empty(len(data) + 1, np.int32), np.empty(len(data) + 1, np.uint32)
-    for text in range(len(out)):
-        n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
-        out[text] = hash_of(codes, 0, n)
+    text = np.zeros(len(data) + MARGIN, np.uint8)
+    text[: len(data)] = data
+    for i in range(len(out)):
+        out[i] = word_hash(text, offsets[i], offsets[i + 1])
     return out
 
 
@@ -320,39 +328,36 @@ def _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts,
 
 
 @njit(cache=True, nogil=True)
-def _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp, min_characters):  # type: ignore[no-untyped-def]
+def _paragraphs(  # type: ignore[no-untyped-def]
+    codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp, min_characters
+):
     """Count the paragraphs: what two or more line feeds part."""
     first, last = 0, n
     while first < last and flags[first] & SPACE:
         first += 1
     while last > first and flags[last - 1] & SPACE:
         last -= 1
-    paragraphs = 1
-    for i in range(first, last - 1):
-        paragraphs += (codes[i] == 10) & (codes[i + 1] == 10)
-    if paragraphs == 1:
-        row[PARAGRAPHS] = 1
-        return
-    mask = _mask(paragraphs)
+    mask = _mask(n_breaks + 1)
     paragraphs = repeated = characters = 0
     begin = first
-    i = first
-    while i <= last:
-        if i == last or (codes[i] == 10 and i + 1 < last and codes[i + 1] == 10):
-            paragraphs += 1
-            before = _seen(codes, begin, i, keys, stamps, counts, firsts, stamp, mask)
-            if before and i - begin >= min_characters:
-                if repeated == 0:
-                    row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, i
-                repeated += 1
-                characters += i - begin
-            while i < last and codes[i] == 10:
-                i += 1
-            begin = i
-            if i == last:
-                break
-        else:
-            i += 1
+    for j in range(n_breaks + 1):
+        end = breaks[j] if j < n_breaks else last
+        if j < n_breaks:
+            if end < begin or end + 1 >= last or codes[end] != 10 or codes[end + 1] != 10:
+                continue
+        elif paragraphs == 0:  # most texts of a line or two: nothing can repeat
+            paragraphs = 1
+            break
+        paragraphs += 1
+        before = _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask)
+        if before and end - begin >= min_characters:
+            if repeated == 0:
+                row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, end
+            repeated += 1
+            characters += end - begin
+        begin = end
+        while begin < last and codes[begin] == 10:
+            begin += 1
     row[PARAGRAPHS], row[REPEATED_PARAGRAPHS], row[REPEATED_PARAGRAPH_CHARACTERS] = paragraphs, repeated, characters
 
 
