@@ -147,7 +147,7 @@ def text_stats(
             utf8, places, marks, codes, flags, n, starts, ends, hashes, kinds, breaks
         )
         row[TOKENS] = n_tokens
-        n_braces = _characters(codes, flags, n, row)
+        n_braces = _characters(utf8, offsets[text + 1] - offsets[text], codes, flags, n, row)
         _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 1,
                min_line_characters, short_line_characters)  # fmt: skip
         _paragraphs(
@@ -163,7 +163,7 @@ def text_stats(
         for i in range(len(stop_words)):
             row[STOP_WORDS] += stamps[_slot(stop_words[i], keys, stamps, stamp, mask)] == stamp
         stamp = _grams(
-            starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+            starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, stamp
         )
     return out
 
@@ -192,7 +192,7 @@ def _mask(n):  # type: ignore[no-untyped-def]
 def _slot(key, keys, stamps, stamp, mask):  # type: ignore[no-untyped-def]
     """Return where a key stands in the table, or the free place that it may take."""
     i = np.int64(((key * MIXER) >> THIRTY_TWO) & np.uint64(mask))
-    while stamps[i] == stamp and keys[i] != key:
+    while (stamps[i] == stamp) & (keys[i] != key):  # one branch, which is hardly ever taken
         i = (i + 1) & mask
     return i
 
@@ -222,25 +222,29 @@ def _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask):  # type
 
 
 @njit(cache=True, nogil=True)
-def _characters(codes, flags, n, row):  # type: ignore[no-untyped-def]
-    """Count the characters of each kind; return the number of curly brackets."""
-    letters = upper = digits = spaces = singles = 0
-    for i in range(n):
-        flag = flags[i]
-        letters += (flag & ALPHA) != 0
-        upper += (flag & UPPER) != 0
-        digits += (flag & DIGIT) != 0
-        spaces += (flag & SPACE) != 0
-        singles += (flag & (SINGLE | ALPHA)) == SINGLE
-    hashes = ellipses = breaks = braces = pairs = slashes = 0
-    for i in range(n):
-        code = codes[i]
-        hashes += code == 0x23
-        ellipses += code == ELLIPSIS
-        breaks += code == 10
-        braces += code == 0x7B
-        pairs += (code == DOT) & (codes[i + 1] == DOT)
-        slashes += (code == COLON) & (codes[i + 1] == SLASH)
+def _characters(text, size, codes, flags, n, row):  # type: ignore[no-untyped-def]
+    """Count the characters of each kind in a text of `size` bytes; return the number of curly brackets."""
+    if n == size:
+        letters, upper, digits, spaces, hashes, breaks, braces, pairs, slashes = _of_ascii(text[: n + 1])
+        singles = ellipses = 0
+    else:
+        letters = upper = digits = spaces = singles = 0
+        for i in range(n):
+            flag = flags[i]
+            letters += (flag & ALPHA) != 0
+            upper += (flag & UPPER) != 0
+            digits += (flag & DIGIT) != 0
+            spaces += (flag & SPACE) != 0
+            singles += (flag & (SINGLE | ALPHA)) == SINGLE
+        hashes = ellipses = breaks = braces = pairs = slashes = 0
+        for i in range(n):
+            code = codes[i]
+            hashes += code == 0x23
+            ellipses += code == ELLIPSIS
+            breaks += code == 10
+            braces += code == 0x7B
+            pairs += (code == DOT) & (codes[i + 1] == DOT)
+            slashes += (code == COLON) & (codes[i + 1] == SLASH)
     if pairs > 1:
         ellipses += _runs_of_dots(codes, n)
     if slashes:
@@ -253,6 +257,38 @@ def _characters(codes, flags, n, row):  # type: ignore[no-untyped-def]
     )
     row[HASHES], row[ELLIPSES], row[LINE_BREAKS] = hashes, ellipses, breaks
     return braces
+
+
+@njit(cache=True, nogil=True)
+def _of_ascii(text):  # type: ignore[no-untyped-def]
+    """Count the letters, capitals, digits, … of ASCII, and of its last byte none.
+
+    The sums are of bytes, so that it compiles to SIMD of as many lanes; none of 255 characters can overflow.
+    """
+    one = np.uint8(1)
+    totals = (0, 0, 0, 0, 0, 0, 0, 0, 0)
+    for start in range(0, text.shape[0] - 1, 255):
+        here = text[start : min(start + 255, text.shape[0] - 1)]
+        behind = text[start + 1 : start + 1 + here.shape[0]]
+        letters = upper = digits = spaces = hashes = breaks = braces = pairs = slashes = np.uint8(0)
+        for i in range(here.shape[0]):
+            c, d = here[i], behind[i]
+            small = np.uint8(c | np.uint8(32))
+            letter = np.uint8(small - np.uint8(97)) < np.uint8(26)
+            control = (np.uint8(c - np.uint8(9)) < np.uint8(5)) | (np.uint8(c - np.uint8(28)) < np.uint8(5))
+            letters = np.uint8(letters + one * letter)
+            upper = np.uint8(upper + one * (np.uint8(c - np.uint8(65)) < np.uint8(26)))
+            digits = np.uint8(digits + one * (np.uint8(c - np.uint8(48)) < np.uint8(10)))
+            spaces = np.uint8(spaces + one * control)
+            hashes = np.uint8(hashes + one * (c == np.uint8(0x23)))
+            breaks = np.uint8(breaks + one * (c == np.uint8(10)))
+            braces = np.uint8(braces + one * (c == np.uint8(0x7B)))
+            pairs = np.uint8(pairs + one * ((c == np.uint8(DOT)) & (d == np.uint8(DOT))))
+            slashes = np.uint8(slashes + one * ((c == np.uint8(COLON)) & (d == np.uint8(SLASH))))
+        t = totals
+        totals = (t[0] + letters, t[1] + upper, t[2] + digits, t[3] + spaces, t[4] + hashes,
+                  t[5] + breaks, t[6] + braces, t[7] + pairs, t[8] + slashes)  # fmt: skip
+    return totals
 
 
 @njit(cache=True, nogil=True)
@@ -428,24 +464,20 @@ def _tokens(lengths, hashes, kinds, n, row, ids, keys, stamps, counts, mask, sta
     words = characters = alphas = 0
     for token in range(n):
         kind = kinds[token]
-        if not kind & SYMBOL:
-            words += 1
-            characters += lengths[token + 1] - lengths[token]
+        is_word = kind & SYMBOL == 0
+        words += is_word
+        characters += (lengths[token + 1] - lengths[token]) * is_word
         alphas += kind & ALPHA != 0
         key = hashes[token]
         slot = _slot(key, keys, stamps, stamp, mask)
-        if stamps[slot] != stamp:
-            stamps[slot] = stamp
-            keys[slot] = key
-            counts[slot] = 0
-        counts[slot] += 1
-        ids[token] = slot
+        counts[slot] = 1 + counts[slot] * (stamps[slot] == stamp)
+        stamps[slot], keys[slot], ids[token] = stamp, key, slot
     row[WORDS], row[WORD_CHARACTERS], row[ALPHA_TOKENS] = words, characters, alphas
 
 
 @njit(cache=True, nogil=True)
 def _grams(  # type: ignore[no-untyped-def]
-    starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+    starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, stamp
 ):
     """Count the n-grams of tokens; return the last stamp used.
 
@@ -454,14 +486,14 @@ def _grams(  # type: ignore[no-untyped-def]
     n_active = 0
     for token in range(n_tokens):
         grams[token] = ids[token]
+        active[n_active] = token
         repeats[token] = counts[ids[token]] > 1
-        if repeats[token]:
-            active[n_active] = token
-            n_active += 1
+        n_active += repeats[token]
     for i in range(n_tokens, n_tokens + LONGEST):
         repeats[i] = 0
     for size in range(2, LONGEST + 1):
         stamp += 1
+        mask = _mask(n_active)
         kept = 0
         best, best_first = 1, 0
         for j in range(n_active):
@@ -471,25 +503,21 @@ def _grams(  # type: ignore[no-untyped-def]
                 continue
             key = (np.uint64(grams[i]) << THIRTY_TWO) | np.uint64(ids[i + size - 1])
             slot = _slot(key, keys, stamps, stamp, mask)
-            if stamps[slot] != stamp:
-                stamps[slot] = stamp
-                keys[slot] = key
-                counts[slot] = 0
-                firsts[slot] = i
-            counts[slot] += 1
-            if counts[slot] > best or (counts[slot] == best and best > 1 and firsts[slot] < best_first):
-                best, best_first = counts[slot], firsts[slot]
+            before = stamps[slot] == stamp
+            count = 1 + counts[slot] * before
+            first = firsts[slot] if before else i
+            stamps[slot], keys[slot], counts[slot], firsts[slot] = stamp, key, count, first
+            if count > 1 and (count > best or (count == best and first < best_first)):
+                best, best_first = count, first
             active[kept] = i
             grams[i] = slot
             kept += 1
         n_active = 0
         for j in range(kept):  # a gram that occurs once begins no longer one that repeats
             i = active[j]
-            if counts[grams[i]] > 1:
-                active[n_active] = i
-                n_active += 1
-            else:
-                repeats[i] = 0
+            active[n_active] = i
+            repeats[i] = counts[grams[i]] > 1
+            n_active += repeats[i]
         if size < SHORTEST_REPEATED:
             if n_tokens >= size:
                 row[TOP_2_COUNT + size - 2] = best

@@ -120,7 +120,8 @@ def tokenise(text, places, marks, codes, flags, n, starts, ends, keys, kinds, br
             continue
         begin = i
         if marks[i]:
-            if flag & (AFFIX | PREFIX) and codes[i] != COLON and codes[i] != SEMICOLON:  # those may begin an emoticon
+            affix = flag & (AFFIX | PREFIX) and codes[i] != COLON and codes[i] != SEMICOLON  # they may begin an emoticon
+            if affix or flags[i + 1] & SPACE:
                 k = _put(text, places, i, i + 1, flag, starts, ends, keys, kinds, k)
                 i += 1
                 continue
@@ -197,8 +198,10 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
                 ends[k] = first + size
                 k += 1
                 first += size
-        cut = _suffix(codes, flags, first, last)
-        last -= cut
+        cut = 0
+        if last - first < 3 or not flags[last - 1] & flags[last - 2] & LOWER or flags[last - 3] & DIGIT:
+            cut = _suffix(codes, flags, first, last)
+            last -= cut
         if size + cut == 0:
             break
     k = _middle(codes, flags, first, last, starts, ends, k)
