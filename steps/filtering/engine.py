@@ -23,8 +23,8 @@ from steps.rows import LEDGER
 Rule = Callable[[Batch, Any], Outcome]
 
 #: Share of a batch's rows that must have failed before the batch is made anew without them. Copying costs as much as
-#: a cheap rule; an expensive one is spared the rows that are lost already.
-SHRINK_AT = 0.05
+#: several cheap rules; an expensive one is spared the rows that are lost already.
+SHRINK_AT = 0.2
 
 
 def by_row(rule: Callable[[Iterable[Row], Any], Iterable[Failure]]) -> Rule:
