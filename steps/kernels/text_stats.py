@@ -92,6 +92,7 @@ N_STATS: Final = FIRST_EVIDENCE + 2 * len(EVIDENCE)
 #: Longest n-gram, and the shortest whose repetition is counted by characters.
 LONGEST, SHORTEST_REPEATED = 10, 5
 THIRTY_TWO = np.uint64(32)
+ONE_OCCURRENCE = 1 << 32
 #: Of the hash of a number: the prime of FNV-1a, and 2^64 divided by the golden ratio.
 MULTIPLIER, MIXER = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 #: C4 leaves out lines with a longer word, and with fewer words.
@@ -495,23 +496,24 @@ def _grams(  # type: ignore[no-untyped-def]
         stamp += 1
         mask = _mask(n_active)
         kept = 0
-        best, best_first = 1, 0
         for j in range(n_active):
             i = active[j]
-            if not repeats[i + 1]:
-                repeats[i] = 0
-                continue
+            active[kept] = i
+            repeats[i] = repeats[i + 1]
+            kept += repeats[i]
+        top = ONE_OCCURRENCE  # of the most frequent gram: how often it occurs, and before others the one that begins first
+        for j in range(kept):
+            i = active[j]
             key = (np.uint64(grams[i]) << THIRTY_TWO) | np.uint64(ids[i + size - 1])
             slot = _slot(key, keys, stamps, stamp, mask)
             before = stamps[slot] == stamp
             count = 1 + counts[slot] * before
             first = firsts[slot] if before else i
             stamps[slot], keys[slot], counts[slot], firsts[slot] = stamp, key, count, first
-            if count > 1 and (count > best or (count == best and first < best_first)):
-                best, best_first = count, first
-            active[kept] = i
+            top = max(top, count * ONE_OCCURRENCE - first)
             grams[i] = slot
-            kept += 1
+        best = -(-top // ONE_OCCURRENCE)
+        best_first = best * ONE_OCCURRENCE - top
         n_active = 0
         for j in range(kept):  # a gram that occurs once begins no longer one that repeats
             i = active[j]

@@ -143,6 +143,7 @@ def tokenise(text, places, marks, codes, flags, n, starts, ends, keys, kinds, br
                 size = 1 + (marks[i + 1] == 0)  # 's
                 k = _put(text, places, i, i + size, flags[i + size - 1], starts, ends, keys, kinds, k)
                 i += size
+            i += flags[i] == SPACE  # a blank, which is no line break
             continue
         while not flags[i] & SPACE:
             i += 1
