@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -78,10 +78,17 @@ class AnswerStats:
 
     def worst_turn(self, values: Floats, row: int) -> int:
         """Return which of the assistant's turns of a row has its largest value, as an index into `values`."""
-        first, last = np.searchsorted(self.rows, [row, row + 1])
-        return int(first if last - first == 1 else first + np.nanargmax(values[first:last]))
+        first, last = int(self._bounds[row]), int(self._bounds[row + 1])
+        return first if last - first == 1 else first + int(np.nanargmax(values[first:last]))
+
+    @cached_property
+    def _bounds(self) -> npt.NDArray[np.int64]:
+        """Where the turns of each row begin, shape (rows + 1,)."""
+        return np.searchsorted(self.rows, np.arange(self.n_rows + 1))
 
     def _by_row(self, values: Floats, choose: np.ufunc) -> Floats:
+        if len(self.rows) == self.n_rows and np.array_equal(np.diff(self._bounds), np.ones(self.n_rows)):
+            return values
         out = np.full(self.n_rows, np.nan)
         if len(values):
             firsts = np.flatnonzero(np.r_[True, self.rows[1:] != self.rows[:-1]])
@@ -98,8 +105,7 @@ def divide(part: Floats, whole: Floats) -> Floats:
 @lru_cache(maxsize=1)
 def _stop_words() -> npt.NDArray[np.uint64]:
     from steps.kernels.buffers import texts_of
-    from steps.kernels.character_flags import character_flags
     from steps.kernels.text_stats import word_hashes
 
     texts = texts_of(pa.array(STOP_WORDS))
-    return np.asarray(word_hashes(texts.data, texts.offsets, character_flags()), np.uint64)
+    return np.asarray(word_hashes(texts.data, texts.offsets), np.uint64)

@@ -6,15 +6,16 @@ distributed engine give the same rows and the same ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from steps.filtering.batch import Batch, Measure, Outcome, TokenCounter
-from steps.filtering.row import Failure, Row, rows_of
+from steps.filtering.row import Failure, FilterReason, Row, rows_of
 from steps.ledger import StageResult
 from steps.rows import LEDGER
 
@@ -22,8 +23,8 @@ from steps.rows import LEDGER
 Rule = Callable[[Batch, Any], Outcome]
 
 #: Share of a batch's rows that must have failed before the batch is made anew without them. Copying costs as much as
-#: a cheap rule; an expensive one is spared the rows that are lost already.
-SHRINK_AT = 0.05
+#: several cheap rules; an expensive one is spared the rows that are lost already.
+SHRINK_AT = 0.2
 
 
 def by_row(rule: Callable[[Iterable[Row], Any], Iterable[Failure]]) -> Rule:
@@ -54,23 +55,71 @@ def filter_rows(
         The kept rows in order, rewritten where a rule rewrites, and one ledger row per input row, in order too.
     """
     batch = Batch(examples, count_tokens)
+    books = _Books(examples.num_rows)
     places = np.arange(batch.n_rows)
-    dropped: dict[int, Failure] = {}
-    remarks: dict[int, Failure] = {}
     alive = np.ones(batch.n_rows, np.bool_)
     for _, rule, settings in rules:
         if alive.mean() <= 1 - SHRINK_AT if alive.size else False:
             batch, places, alive = batch.subset(alive), places[alive], np.ones(int(alive.sum()), np.bool_)
         outcome = rule(batch, settings)
-        for failure in failures_of(outcome).values():
-            dropped.setdefault(int(places[failure.position]), failure)
-            alive[failure.position] = False
+        books.drop(outcome, places, alive)
         for remark in outcome.remarks:
-            _remark(remarks, int(places[remark.position]), remark)
+            _remark(books.remarks, int(places[remark.position]), remark)
         if outcome.contents is not None:
             batch = batch.with_contents(outcome.contents)
     kept = batch.examples if alive.all() else batch.examples.filter(pa.array(alive))
-    return StageResult(kept, _ledger(stage, examples, dropped, remarks))
+    return StageResult(kept, books.ledger(stage, examples["id"]))
+
+
+class _Books:
+    """Why rows were dropped, by columns: an object a row would cost more than the rules do."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.reasons: list[str | None] = [None] * n_rows
+        self.scores: list[float | None] = [None] * n_rows
+        self.details: list[str | None] = [None] * n_rows
+        self.dropped = np.zeros(n_rows, np.bool_)
+        self.remarks: dict[int, Failure] = {}
+
+    def drop(self, outcome: Outcome, places: npt.NDArray[np.int64], alive: npt.NDArray[np.bool_]) -> None:
+        """Note the first failure of each row that is alive, as `failures_of` orders them, and mark it in `alive`."""
+        for failure in outcome.failures:
+            if alive[failure.position]:
+                alive[failure.position] = False
+                self._note(int(places[failure.position]), failure)
+        for measure in outcome.measures:
+            for low, beyond_it in zip((True, False), beyond(measure), strict=True):
+                found = np.flatnonzero(beyond_it & alive)
+                if len(found):
+                    alive[found] = False
+                    self._note_all(places[found].tolist(), measure, measure.values[found].tolist(), low=low)
+        self.dropped[places[~alive]] = True
+
+    def ledger(self, stage: str, ids: pa.ChunkedArray) -> pa.Table:
+        """Return one ledger row per row, in order."""
+        n = len(self.reasons)
+        for place, remark in self.remarks.items():
+            if not self.dropped[place]:
+                self._note(place, remark)
+        columns = [
+            ids,
+            pa.repeat(stage, n),
+            pc.if_else(pa.array(self.dropped), "dropped", "kept"),
+            pa.array(self.reasons, pa.string()),
+            pa.nulls(n, pa.string()),
+            pa.array(self.scores, pa.float64()),
+            pa.array(self.details, pa.string()),
+        ]
+        return pa.Table.from_arrays(columns, schema=LEDGER)
+
+    def _note(self, place: int, found: Failure) -> None:
+        self.reasons[place], self.scores[place], self.details[place] = found.reason.value, found.score, found.detail
+
+    def _note_all(self, places: list[int], measure: Measure, values: list[float], *, low: bool) -> None:
+        reason, end = _excess_of(measure, low=low)
+        name = reason.value
+        for place, value in zip(places, values, strict=True):
+            self.reasons[place], self.scores[place], self.details[place] = name, value, f"{value:.4g}{end}"
 
 
 def failures_of(outcome: Outcome) -> dict[int, Failure]:
@@ -93,9 +142,15 @@ def failures_of(outcome: Outcome) -> dict[int, Failure]:
 
 
 def _excess(measure: Measure, position: int, *, low: bool) -> Failure:
-    reason, sign, bound = (measure.too_low, "<", measure.low) if low else (measure.too_high, ">", measure.high)
+    reason, end = _excess_of(measure, low=low)
     value = float(measure.values[position])
-    return Failure(position, reason, value, f"{value:.4g} {sign} {bound:.4g}")  # type: ignore[arg-type]
+    return Failure(position, reason, value, f"{value:.4g}{end}")
+
+
+def _excess_of(measure: Measure, *, low: bool) -> tuple[FilterReason, str]:
+    """Return the reason of a row beyond a bound, and how its detail ends behind the value."""
+    reason, sign, bound = (measure.too_low, "<", measure.low) if low else (measure.too_high, ">", measure.high)
+    return reason, f" {sign} {bound:.4g}"  # type: ignore[return-value]
 
 
 def beyond(measure: Measure) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -114,25 +169,3 @@ def _remark(remarks: dict[int, Failure], place: int, remark: Failure) -> None:
     else:
         said = f"{remark.reason.value}: {remark.detail}" if remark.detail else remark.reason.value
         remarks[place] = before._replace(detail=f"{before.detail or before.reason.value}; {said}")
-
-
-def _ledger(stage: str, examples: pa.Table, dropped: Mapping[int, Failure], remarks: Mapping[int, Failure]) -> pa.Table:
-    n = examples.num_rows
-    reasons: list[str | None] = [None] * n
-    scores: list[float | None] = [None] * n
-    details: list[str | None] = [None] * n
-    decisions = ["kept"] * n
-    for place, found in {**remarks, **dropped}.items():
-        reasons[place], scores[place], details[place] = found.reason.value, found.score, found.detail
-    for place in dropped:
-        decisions[place] = "dropped"
-    columns = [
-        examples["id"],
-        pa.repeat(stage, n),
-        pa.array(decisions, pa.string()),
-        pa.array(reasons, pa.string()),
-        pa.nulls(n, pa.string()),
-        pa.array(scores, pa.float64()),
-        pa.array(details, pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=LEDGER)

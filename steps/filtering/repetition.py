@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from pydantic import Field
 
 from steps.filtering.answer_stats import AnswerStats
@@ -113,8 +114,9 @@ def repetitive(batch: Batch, settings: RepetitionSettings) -> Outcome:
     """Find the rows with a looping assistant turn; `score` is the share, `detail` what repeats."""
     stats = batch.answer_stats(settings.min_line_characters)
     judged = stats.column("WORDS") >= settings.min_words
-    failures: dict[int, Failure] = {}
     measures: list[Measure] = []
+    turns, found = [], []
+    fresh = np.ones(batch.n_rows, np.bool_)
     for part in _PARTS:
         limit = getattr(settings, part.setting)
         if limit is None:
@@ -122,10 +124,11 @@ def repetitive(batch: Batch, settings: RepetitionSettings) -> Outcome:
         shares = np.where(judged, _shares(stats, part, settings), np.nan)
         measure = Measure(stats.largest(shares), high=limit, too_high=part.reason)
         measures.append(measure)
-        for row in np.flatnonzero(beyond(measure)[1]).tolist():
-            if row not in failures:
-                failures[row] = _failure(batch, stats, part, shares, measure, row)
-    return Outcome(list(failures.values()), measures=measures)
+        rows = np.flatnonzero(beyond(measure)[1] & fresh).tolist()
+        fresh[rows] = False
+        turns += [stats.worst_turn(shares, row) for row in rows]
+        found += [(row, part, limit) for row in rows]
+    return Outcome(_failures(batch, stats, turns, found, measures), measures=measures)
 
 
 def _shares(stats: AnswerStats, part: _Part, settings: RepetitionSettings) -> npt.NDArray[np.float64]:
@@ -136,14 +139,23 @@ def _shares(stats: AnswerStats, part: _Part, settings: RepetitionSettings) -> np
     return shares
 
 
-def _failure(
-    batch: Batch, stats: AnswerStats, part: _Part, shares: npt.NDArray[np.float64], measure: Measure, row: int
-) -> Failure:
+def _failures(
+    batch: Batch,
+    stats: AnswerStats,
+    turns: list[int],
+    found: list[tuple[int, _Part, float]],
+    measures: list[Measure],
+) -> list[Failure]:
+    """Describe the rows that fall: the share, and what repeats in the worst turn."""
     from steps.kernels import text_stats
 
-    place = text_stats.FIRST_EVIDENCE + 2 * text_stats.EVIDENCE.index(getattr(text_stats, part.evidence))
-    turn = stats.worst_turn(shares, row)
-    start, end = stats.values[turn, place : place + 2].astype(int)
-    text = batch.contents[int(batch.answer_turns[turn])].as_py()
-    share = float(measure.values[row])
-    return Failure(row, part.reason, share, f"{share:.2f} > {measure.high:g}: {excerpt(text[start:end], 60)}")
+    texts = batch.contents.take(pa.array(batch.answer_turns[np.array(turns, np.int64)])).to_pylist()
+    shares = {measure.too_high: measure.values for measure in measures}
+    places = {part: text_stats.FIRST_EVIDENCE + 2 * text_stats.EVIDENCE.index(getattr(text_stats, part.evidence))
+              for part in _PARTS}  # fmt: skip
+    failures = []
+    for turn, text, (row, part, limit) in zip(turns, texts, found, strict=True):
+        place, share = places[part], float(shares[part.reason][row])
+        start, end = int(stats.values[turn, place]), int(stats.values[turn, place + 1])
+        failures.append(Failure(row, part.reason, share, f"{share:.2f} > {limit:g}: {excerpt(text[start:end], 60)}"))
+    return failures

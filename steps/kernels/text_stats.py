@@ -23,7 +23,8 @@ from steps.kernels.character_flags import (
     TERMINAL,
     UPPER,
 )
-from steps.kernels.text_tokens import COLON, DOT, ELLIPSIS, MIXER, MULTIPLIER, SLASH, decode, hash_of, tokenise
+from steps.kernels.text_tokens import COLON, DOT, ELLIPSIS, MARGIN, SLASH, decode, tokenise
+from steps.kernels.words import word_hash
 
 #: Columns of the result. Counts of code points are `*_CHARACTERS`.
 (
@@ -91,6 +92,9 @@ N_STATS: Final = FIRST_EVIDENCE + 2 * len(EVIDENCE)
 #: Longest n-gram, and the shortest whose repetition is counted by characters.
 LONGEST, SHORTEST_REPEATED = 10, 5
 THIRTY_TWO = np.uint64(32)
+ONE_OCCURRENCE = 1 << 32
+#: Of the hash of a number: the prime of FNV-1a, and 2^64 divided by the golden ratio.
+MULTIPLIER, MIXER = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 #: C4 leaves out lines with a longer word, and with fewer words.
 C4_LONGEST_WORD, C4_FEWEST_WORDS = 1000, 3
 
@@ -121,7 +125,8 @@ def text_stats(
     for text in range(n_texts):
         room = max(room, offsets[text + 1] - offsets[text])
     room += 2
-    codes, flags = np.empty(room, np.int32), np.empty(room, np.uint32)
+    utf8, marks = np.zeros(room + MARGIN, np.uint8), np.zeros(room + MARGIN, np.uint8)
+    codes, flags, places = np.empty(room, np.int32), np.empty(room, np.uint32), np.empty(room, np.int32)
     starts, ends, breaks = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint32)
     lengths = np.empty(room + 1, np.int32)
@@ -135,16 +140,20 @@ def text_stats(
     stamp = 0
     for text in range(n_texts):
         row = out[text]
-        n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
+        n = decode(data, offsets[text], offsets[text + 1], table, utf8, places, marks, codes, flags)
         row[CHARACTERS] = n
         if n == 0:
             continue
-        n_tokens, n_breaks = tokenise(codes, flags, n, starts, ends, hashes, kinds, breaks)
+        n_tokens, n_breaks = tokenise(
+            utf8, places, marks, codes, flags, n, starts, ends, hashes, kinds, breaks
+        )
         row[TOKENS] = n_tokens
-        n_braces = _characters(codes, flags, n, row)
+        n_braces = _characters(utf8, offsets[text + 1] - offsets[text], codes, flags, n, row)
         _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 1,
                min_line_characters, short_line_characters)  # fmt: skip
-        _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp + 2, min_line_characters)
+        _paragraphs(
+            codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 2, min_line_characters
+        )
         _kept_lines(codes, flags, n, breaks, n_breaks, n_braces, starts, ends, kinds, n_tokens, row)
         stamp += 3
         mask = _mask(n_tokens)
@@ -155,19 +164,19 @@ def text_stats(
         for i in range(len(stop_words)):
             row[STOP_WORDS] += stamps[_slot(stop_words[i], keys, stamps, stamp, mask)] == stamp
         stamp = _grams(
-            starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+            starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, stamp
         )
     return out
 
 
 @njit(cache=True, nogil=True)
-def word_hashes(data: Bytes, offsets: Offsets, table: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+def word_hashes(data: Bytes, offsets: Offsets) -> npt.NDArray[np.uint64]:
     """Return the hash of each text as the hash of one token, shape (texts,), uint64."""
     out = np.empty(len(offsets) - 1, np.uint64)
-    codes, flags = np.empty(len(data) + 1, np.int32), np.empty(len(data) + 1, np.uint32)
-    for text in range(len(out)):
-        n = decode(data, offsets[text], offsets[text + 1], table, codes, flags)
-        out[text] = hash_of(codes, 0, n)
+    text = np.zeros(len(data) + MARGIN, np.uint8)
+    text[: len(data)] = data
+    for i in range(len(out)):
+        out[i] = word_hash(text, offsets[i], offsets[i + 1])
     return out
 
 
@@ -184,7 +193,7 @@ def _mask(n):  # type: ignore[no-untyped-def]
 def _slot(key, keys, stamps, stamp, mask):  # type: ignore[no-untyped-def]
     """Return where a key stands in the table, or the free place that it may take."""
     i = np.int64(((key * MIXER) >> THIRTY_TWO) & np.uint64(mask))
-    while stamps[i] == stamp and keys[i] != key:
+    while (stamps[i] == stamp) & (keys[i] != key):  # one branch, which is hardly ever taken
         i = (i + 1) & mask
     return i
 
@@ -214,25 +223,29 @@ def _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask):  # type
 
 
 @njit(cache=True, nogil=True)
-def _characters(codes, flags, n, row):  # type: ignore[no-untyped-def]
-    """Count the characters of each kind; return the number of curly brackets."""
-    letters = upper = digits = spaces = singles = 0
-    for i in range(n):
-        flag = flags[i]
-        letters += (flag & ALPHA) != 0
-        upper += (flag & UPPER) != 0
-        digits += (flag & DIGIT) != 0
-        spaces += (flag & SPACE) != 0
-        singles += (flag & (SINGLE | ALPHA)) == SINGLE
-    hashes = ellipses = breaks = braces = pairs = slashes = 0
-    for i in range(n):
-        code = codes[i]
-        hashes += code == 0x23
-        ellipses += code == ELLIPSIS
-        breaks += code == 10
-        braces += code == 0x7B
-        pairs += (code == DOT) & (codes[i + 1] == DOT)
-        slashes += (code == COLON) & (codes[i + 1] == SLASH)
+def _characters(text, size, codes, flags, n, row):  # type: ignore[no-untyped-def]
+    """Count the characters of each kind in a text of `size` bytes; return the number of curly brackets."""
+    if n == size:
+        letters, upper, digits, spaces, hashes, breaks, braces, pairs, slashes = _of_ascii(text[: n + 1])
+        singles = ellipses = 0
+    else:
+        letters = upper = digits = spaces = singles = 0
+        for i in range(n):
+            flag = flags[i]
+            letters += (flag & ALPHA) != 0
+            upper += (flag & UPPER) != 0
+            digits += (flag & DIGIT) != 0
+            spaces += (flag & SPACE) != 0
+            singles += (flag & (SINGLE | ALPHA)) == SINGLE
+        hashes = ellipses = breaks = braces = pairs = slashes = 0
+        for i in range(n):
+            code = codes[i]
+            hashes += code == 0x23
+            ellipses += code == ELLIPSIS
+            breaks += code == 10
+            braces += code == 0x7B
+            pairs += (code == DOT) & (codes[i + 1] == DOT)
+            slashes += (code == COLON) & (codes[i + 1] == SLASH)
     if pairs > 1:
         ellipses += _runs_of_dots(codes, n)
     if slashes:
@@ -245,6 +258,38 @@ def _characters(codes, flags, n, row):  # type: ignore[no-untyped-def]
     )
     row[HASHES], row[ELLIPSES], row[LINE_BREAKS] = hashes, ellipses, breaks
     return braces
+
+
+@njit(cache=True, nogil=True)
+def _of_ascii(text):  # type: ignore[no-untyped-def]
+    """Count the letters, capitals, digits, … of ASCII, and of its last byte none.
+
+    The sums are of bytes, so that it compiles to SIMD of as many lanes; none of 255 characters can overflow.
+    """
+    one = np.uint8(1)
+    totals = (0, 0, 0, 0, 0, 0, 0, 0, 0)
+    for start in range(0, text.shape[0] - 1, 255):
+        here = text[start : min(start + 255, text.shape[0] - 1)]
+        behind = text[start + 1 : start + 1 + here.shape[0]]
+        letters = upper = digits = spaces = hashes = breaks = braces = pairs = slashes = np.uint8(0)
+        for i in range(here.shape[0]):
+            c, d = here[i], behind[i]
+            small = np.uint8(c | np.uint8(32))
+            letter = np.uint8(small - np.uint8(97)) < np.uint8(26)
+            control = (np.uint8(c - np.uint8(9)) < np.uint8(5)) | (np.uint8(c - np.uint8(28)) < np.uint8(5))
+            letters = np.uint8(letters + one * letter)
+            upper = np.uint8(upper + one * (np.uint8(c - np.uint8(65)) < np.uint8(26)))
+            digits = np.uint8(digits + one * (np.uint8(c - np.uint8(48)) < np.uint8(10)))
+            spaces = np.uint8(spaces + one * control)
+            hashes = np.uint8(hashes + one * (c == np.uint8(0x23)))
+            breaks = np.uint8(breaks + one * (c == np.uint8(10)))
+            braces = np.uint8(braces + one * (c == np.uint8(0x7B)))
+            pairs = np.uint8(pairs + one * ((c == np.uint8(DOT)) & (d == np.uint8(DOT))))
+            slashes = np.uint8(slashes + one * ((c == np.uint8(COLON)) & (d == np.uint8(SLASH))))
+        t = totals
+        totals = (t[0] + letters, t[1] + upper, t[2] + digits, t[3] + spaces, t[4] + hashes,
+                  t[5] + breaks, t[6] + braces, t[7] + pairs, t[8] + slashes)  # fmt: skip
+    return totals
 
 
 @njit(cache=True, nogil=True)
@@ -320,39 +365,36 @@ def _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts,
 
 
 @njit(cache=True, nogil=True)
-def _paragraphs(codes, flags, n, row, keys, stamps, counts, firsts, stamp, min_characters):  # type: ignore[no-untyped-def]
+def _paragraphs(  # type: ignore[no-untyped-def]
+    codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp, min_characters
+):
     """Count the paragraphs: what two or more line feeds part."""
     first, last = 0, n
     while first < last and flags[first] & SPACE:
         first += 1
     while last > first and flags[last - 1] & SPACE:
         last -= 1
-    paragraphs = 1
-    for i in range(first, last - 1):
-        paragraphs += (codes[i] == 10) & (codes[i + 1] == 10)
-    if paragraphs == 1:
-        row[PARAGRAPHS] = 1
-        return
-    mask = _mask(paragraphs)
+    mask = _mask(n_breaks + 1)
     paragraphs = repeated = characters = 0
     begin = first
-    i = first
-    while i <= last:
-        if i == last or (codes[i] == 10 and i + 1 < last and codes[i + 1] == 10):
-            paragraphs += 1
-            before = _seen(codes, begin, i, keys, stamps, counts, firsts, stamp, mask)
-            if before and i - begin >= min_characters:
-                if repeated == 0:
-                    row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, i
-                repeated += 1
-                characters += i - begin
-            while i < last and codes[i] == 10:
-                i += 1
-            begin = i
-            if i == last:
-                break
-        else:
-            i += 1
+    for j in range(n_breaks + 1):
+        end = breaks[j] if j < n_breaks else last
+        if j < n_breaks:
+            if end < begin or end + 1 >= last or codes[end] != 10 or codes[end + 1] != 10:
+                continue
+        elif paragraphs == 0:  # most texts of a line or two: nothing can repeat
+            paragraphs = 1
+            break
+        paragraphs += 1
+        before = _seen(codes, begin, end, keys, stamps, counts, firsts, stamp, mask)
+        if before and end - begin >= min_characters:
+            if repeated == 0:
+                row[PARAGRAPH_AT], row[PARAGRAPH_AT + 1] = begin, end
+            repeated += 1
+            characters += end - begin
+        begin = end
+        while begin < last and codes[begin] == 10:
+            begin += 1
     row[PARAGRAPHS], row[REPEATED_PARAGRAPHS], row[REPEATED_PARAGRAPH_CHARACTERS] = paragraphs, repeated, characters
 
 
@@ -423,24 +465,20 @@ def _tokens(lengths, hashes, kinds, n, row, ids, keys, stamps, counts, mask, sta
     words = characters = alphas = 0
     for token in range(n):
         kind = kinds[token]
-        if not kind & SYMBOL:
-            words += 1
-            characters += lengths[token + 1] - lengths[token]
+        is_word = kind & SYMBOL == 0
+        words += is_word
+        characters += (lengths[token + 1] - lengths[token]) * is_word
         alphas += kind & ALPHA != 0
         key = hashes[token]
         slot = _slot(key, keys, stamps, stamp, mask)
-        if stamps[slot] != stamp:
-            stamps[slot] = stamp
-            keys[slot] = key
-            counts[slot] = 0
-        counts[slot] += 1
-        ids[token] = slot
+        counts[slot] = 1 + counts[slot] * (stamps[slot] == stamp)
+        stamps[slot], keys[slot], ids[token] = stamp, key, slot
     row[WORDS], row[WORD_CHARACTERS], row[ALPHA_TOKENS] = words, characters, alphas
 
 
 @njit(cache=True, nogil=True)
 def _grams(  # type: ignore[no-untyped-def]
-    starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, mask, stamp
+    starts, ends, ids, lengths, n_tokens, row, grams, active, repeats, keys, stamps, counts, firsts, stamp
 ):
     """Count the n-grams of tokens; return the last stamp used.
 
@@ -449,42 +487,39 @@ def _grams(  # type: ignore[no-untyped-def]
     n_active = 0
     for token in range(n_tokens):
         grams[token] = ids[token]
+        active[n_active] = token
         repeats[token] = counts[ids[token]] > 1
-        if repeats[token]:
-            active[n_active] = token
-            n_active += 1
+        n_active += repeats[token]
     for i in range(n_tokens, n_tokens + LONGEST):
         repeats[i] = 0
     for size in range(2, LONGEST + 1):
         stamp += 1
+        mask = _mask(n_active)
         kept = 0
-        best, best_first = 1, 0
         for j in range(n_active):
             i = active[j]
-            if not repeats[i + 1]:
-                repeats[i] = 0
-                continue
+            active[kept] = i
+            repeats[i] = repeats[i + 1]
+            kept += repeats[i]
+        top = ONE_OCCURRENCE  # of the most frequent gram: how often it occurs, and before others the one that begins first
+        for j in range(kept):
+            i = active[j]
             key = (np.uint64(grams[i]) << THIRTY_TWO) | np.uint64(ids[i + size - 1])
             slot = _slot(key, keys, stamps, stamp, mask)
-            if stamps[slot] != stamp:
-                stamps[slot] = stamp
-                keys[slot] = key
-                counts[slot] = 0
-                firsts[slot] = i
-            counts[slot] += 1
-            if counts[slot] > best or (counts[slot] == best and best > 1 and firsts[slot] < best_first):
-                best, best_first = counts[slot], firsts[slot]
-            active[kept] = i
+            before = stamps[slot] == stamp
+            count = 1 + counts[slot] * before
+            first = firsts[slot] if before else i
+            stamps[slot], keys[slot], counts[slot], firsts[slot] = stamp, key, count, first
+            top = max(top, count * ONE_OCCURRENCE - first)
             grams[i] = slot
-            kept += 1
+        best = -(-top // ONE_OCCURRENCE)
+        best_first = best * ONE_OCCURRENCE - top
         n_active = 0
         for j in range(kept):  # a gram that occurs once begins no longer one that repeats
             i = active[j]
-            if counts[grams[i]] > 1:
-                active[n_active] = i
-                n_active += 1
-            else:
-                repeats[i] = 0
+            active[n_active] = i
+            repeats[i] = counts[grams[i]] > 1
+            n_active += repeats[i]
         if size < SHORTEST_REPEATED:
             if n_tokens >= size:
                 row[TOP_2_COUNT + size - 2] = best

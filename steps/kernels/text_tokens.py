@@ -30,54 +30,82 @@ from steps.kernels.character_flags import (
     SYMBOL,
     UPPER,
 )
+from steps.kernels.words import ascii_run, code_point, load64, trailing_zeros, word_hash
 
-#: Of the hash of a token, which is FNV-1a by code points with a last mixing step.
-SEED, MULTIPLIER, MIXER = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+#: Bytes behind a text that may be read, and that are written, by loads of eight at a time.
+MARGIN = 64
 NOT_SYMBOL = np.uint32(0xFFFFFFFF ^ SYMBOL)
 
 DOT, COMMA, APOSTROPHE, QUOTE_RIGHT, PLUS, COLON, SLASH, ELLIPSIS = 0x2E, 0x2C, 0x27, 0x2019, 0x2B, 0x3A, 0x2F, 0x2026
+SEMICOLON, CLOSING = 0x3B, 0x29
 
 
 @njit(cache=True, nogil=True)
-def decode(data, start, end, table, codes, flags):  # type: ignore[no-untyped-def]
-    """Write the code points of `data[start:end]` and their flags; return their number."""
-    n = 0
-    i = start
-    while i < end:
-        code = np.int32(data[i])
-        if code < 0x80:
-            i += 1
-        elif code < 0xE0:
-            code = (code & 0x1F) << 6 | (np.int32(data[i + 1]) & 0x3F)
-            i += 2
-        elif code < 0xF0:
-            code = (code & 0x0F) << 12 | (np.int32(data[i + 1]) & 0x3F) << 6 | (np.int32(data[i + 2]) & 0x3F)
-            i += 3
-        else:
-            code = (code & 7) << 18 | (np.int32(data[i + 1]) & 0x3F) << 12
-            code |= (np.int32(data[i + 2]) & 0x3F) << 6 | (np.int32(data[i + 3]) & 0x3F)
-            i += 4
-        codes[n] = code
-        flags[n] = table[code]
-        n += 1
-    codes[n] = 0
-    flags[n] = SPACE
+def decode(data, start, end, table, text, places, marks, codes, flags):  # type: ignore[no-untyped-def]
+    """Lay the characters of `data[start:end]` out; return their number.
+
+    Args:
+        data: UTF-8.
+        start: First byte.
+        end: The byte behind the last.
+        table: `steps.kernels.character_flags.character_flags()`.
+        text: Room for the bytes and `MARGIN` more, uint8.
+        places: Room for where each character begins in `text`, and for the end, int32.
+        marks: Room for 0 where a character is a letter of a spaced script, else 1, uint8, and `MARGIN` more.
+        codes: Room for the code points, and a 0 behind them, int32.
+        flags: Room for their flags, and a space behind them, uint32.
+    """
+    size = end - start
+    for i in range(size):
+        text[i] = data[start + i]
+    n = i = 0
+    while i < size:
+        stop = ascii_run(text, i, size)
+        _spread(text[i:stop], i, places[n : n + stop - i], codes[n : n + stop - i])
+        for at in range(i, stop):
+            flags[n + at - i] = table[text[at]]
+        n += stop - i
+        i = stop
+        while i < size and text[i] >= 0x80:
+            code, width = code_point(text, i)
+            codes[n], flags[n], places[n] = code, table[code], i
+            n += 1
+            i += width
+    codes[n], flags[n], places[n] = 0, SPACE, size
+    _mark(flags[: n + 1], marks[: n + 1])
     return n
 
 
 @njit(cache=True, nogil=True)
-def tokenise(codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignore[no-untyped-def]
+def _spread(text, first, places, codes):  # type: ignore[no-untyped-def]
+    """Write code points and places of ASCII; it compiles to SIMD."""
+    for i in range(text.shape[0]):
+        codes[i] = text[i]
+        places[i] = first + i
+
+
+@njit(cache=True, nogil=True)
+def _mark(flags, marks):  # type: ignore[no-untyped-def]
+    for i in range(flags.shape[0]):
+        marks[i] = flags[i] & np.uint32(ALPHA | SINGLE) != np.uint32(ALPHA)
+
+
+@njit(cache=True, nogil=True)
+def tokenise(text, places, marks, codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignore[no-untyped-def]
     """Part the first `n` characters into tokens; return the number of tokens and that of line breaks.
 
     Args:
+        text: UTF-8; this and the next four as `decode` wrote them.
+        places: Where each character begins in `text`.
+        marks: Which characters are no letters.
         codes: Code points, int32.
         flags: Their flags, uint32; position `n` holds a space.
         n: Number of characters.
         starts: Room for `n` starts of tokens, int32.
         ends: Room for `n` ends of tokens, int32.
-        keys: Room for the hashes of `n` tokens, uint64, see `hash_of`.
-        kinds: Room for what `n` tokens are made of, uint32: the flags that any of their characters has, and `SYMBOL`
-            where all have it.
+        keys: Room for the hashes of `n` tokens, uint64, those of their UTF-8.
+        kinds: Room for what `n` tokens are made of, uint32: `ALPHA` where any of their characters has it, and
+            `SYMBOL` where all have it; what else is in it says nothing.
         breaks: Room for the places of `n` line breaks, int32.
     """
     k = n_breaks = 0
@@ -91,50 +119,69 @@ def tokenise(codes, flags, n, starts, ends, keys, kinds, breaks):  # type: ignor
             i += 1
             continue
         begin = i
-        key = SEED
-        while flags[i] & (ALPHA | SINGLE) == ALPHA:
-            key = (key ^ np.uint64(codes[i])) * MULTIPLIER
-            i += 1
-        size = i - begin
-        if size and size != len("cannot"):
-            space = flags[i] & SPACE
-            # A word, or a word and one mark behind it, as most runs are; a short one may be an abbreviation.
-            mark = not space and size > 3 and flags[i + 1] & SPACE
-            mark = mark and (flags[i] & AFFIX or (codes[i] == DOT and flags[i - 1] & LOWER))
-            if space or mark:
-                starts[k], ends[k], keys[k], kinds[k] = begin, i, key * MIXER, ALPHA
-                k += 1
-                if mark:
-                    starts[k], ends[k], keys[k] = i, i + 1, hash_of(codes, i, i + 1)
-                    kinds[k] = flags[i]
-                    k += 1
-                    i += 1
+        if marks[i]:
+            affix = flag & (AFFIX | PREFIX) and codes[i] != COLON and codes[i] != SEMICOLON  # they may begin an emoticon
+            if affix or flags[i + 1] & SPACE:
+                k = _put(text, places, i, i + 1, flag, starts, ends, keys, kinds, k)
+                i += 1
                 continue
+            while flags[i] & DIGIT:
+                i += 1
+        else:
+            eight = load64(marks, i)
+            while eight == 0:
+                i += 8
+                eight = load64(marks, i)
+            i += trailing_zeros(eight) >> 3
+        stop = begin
+        if i > begin and not (i - begin == len("cannot") and codes[begin + 2] == codes[begin + 3]):
+            # A word or a number, with marks behind it or without: most runs.
+            stop = i if flags[i] & SPACE else _behind(codes, flags, begin, i)
+        if stop > begin:
+            k = _put(text, places, begin, i, flag, starts, ends, keys, kinds, k)
+            while i < stop:
+                size = 1 + (marks[i + 1] == 0)  # 's
+                k = _put(text, places, i, i + size, flags[i + size - 1], starts, ends, keys, kinds, k)
+                i += size
+            i += flags[i] == SPACE  # a blank, which is no line break
+            continue
         while not flags[i] & SPACE:
             i += 1
         before = k
-        if i - begin == 1:
-            starts[k], ends[k] = begin, i
-            k += 1
-        else:
-            k = _part(codes, flags, begin, i, starts, ends, k)
+        k = _part(codes, flags, begin, i, starts, ends, k)
         for token in range(before, k):
-            some, every, key = np.uint32(0), np.uint32(SYMBOL), SEED
+            some, every = np.uint32(0), np.uint32(SYMBOL)
             for place in range(starts[token], ends[token]):
                 some |= flags[place]
                 every &= flags[place]
-                key = (key ^ np.uint64(codes[place])) * MULTIPLIER
-            kinds[token], keys[token] = (some & NOT_SYMBOL) | every, key * MIXER
+            kinds[token] = (some & NOT_SYMBOL) | every
+            keys[token] = word_hash(text, places[starts[token]], places[ends[token]])
     return k, n_breaks
 
 
 @njit(cache=True, nogil=True)
-def hash_of(codes, start, end):  # type: ignore[no-untyped-def]
-    """Return a 64-bit hash of the characters from `start` to `end`."""
-    key = SEED
-    for i in range(start, end):
-        key = (key ^ np.uint64(codes[i])) * MULTIPLIER
-    return key * MIXER
+def _put(text, places, begin, end, kind, starts, ends, keys, kinds, k):  # type: ignore[no-untyped-def]
+    """Write a token; return the number of tokens."""
+    starts[k], ends[k], kinds[k] = begin, end, kind
+    keys[k] = word_hash(text, places[begin], places[end])
+    return k + 1
+
+
+@njit(cache=True, nogil=True)
+def _behind(codes, flags, begin, i):  # type: ignore[no-untyped-def]
+    """Return where a run ends if nothing but marks that are tokens stands behind its word, which ends at `i`; or -1."""
+    if _is_s(codes, i, i + 2) and flags[i + 2] & SPACE:
+        return i + 2
+    while not flags[i] & SPACE:
+        if codes[i] == DOT:
+            if codes[i + 1] == DOT or not flags[i - 1] & (LOWER | DIGIT | AFFIX):
+                return -1
+            if i - begin <= 3 and _is_whole(codes, flags, begin, i + 1):
+                return -1
+        elif not flags[i] & AFFIX or (codes[i] == COLON and codes[i - 1] == CLOSING):
+            return -1
+        i += 1
+    return i
 
 
 @njit(cache=True, nogil=True)
@@ -152,8 +199,10 @@ def _part(codes, flags, begin, end, starts, ends, k):  # type: ignore[no-untyped
                 ends[k] = first + size
                 k += 1
                 first += size
-        cut = _suffix(codes, flags, first, last)
-        last -= cut
+        cut = 0
+        if last - first < 3 or not flags[last - 1] & flags[last - 2] & LOWER or flags[last - 3] & DIGIT:
+            cut = _suffix(codes, flags, first, last)
+            last -= cut
         if size + cut == 0:
             break
     k = _middle(codes, flags, first, last, starts, ends, k)

@@ -28,7 +28,7 @@ TEXTS = [
 def stats(texts, min_line_characters=0):
     flat, stop_words = texts_of(pa.array(texts)), texts_of(pa.array(STOP_WORDS))
     table = character_flags()
-    hashes = module.word_hashes(stop_words.data, stop_words.offsets, table)
+    hashes = module.word_hashes(stop_words.data, stop_words.offsets)
     return module.text_stats(flat.data, flat.offsets, table, hashes, min_line_characters, 30)
 
 

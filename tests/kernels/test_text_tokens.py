@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 
 from steps.kernels.character_flags import character_flags
-from steps.kernels.text_tokens import decode, tokenise
+from steps.kernels.text_tokens import MARGIN, decode, tokenise
 
 
 def tokens(text: str) -> list[str]:
     data = np.frombuffer(text.encode(), np.uint8)
     room = len(data) + 2
+    utf8, marks = np.zeros(room + MARGIN, np.uint8), np.zeros(room + MARGIN, np.uint8)
     codes, flags = np.empty(room, np.int32), np.empty(room, np.uint32)
-    starts, ends, breaks = (np.empty(room, np.int32) for _ in range(3))
-    n = decode(data, 0, len(data), character_flags(), codes, flags)
+    places, starts, ends, breaks = (np.empty(room, np.int32) for _ in range(4))
+    n = decode(data, 0, len(data), character_flags(), utf8, places, marks, codes, flags)
     keys, kinds = np.empty(room, np.uint64), np.empty(room, np.uint32)
-    k, _ = tokenise(codes, flags, n, starts, ends, keys, kinds, breaks)
+    k, _ = tokenise(utf8, places, marks, codes, flags, n, starts, ends, keys, kinds, breaks)
     return [text[start:end] for start, end in zip(starts[:k], ends[:k], strict=True)]
 
 
