@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -99,20 +99,6 @@ def spilled(
     for rows in batches:
         spill.append(rows)
     return spill.table()
-
-
-def map_batches(
-    table: pa.Table, function: Callable[[pa.Table], pa.Table], schema: pa.Schema, batch_rows: int = BATCH_ROWS
-) -> pa.Table:
-    """Apply a function to slices of a table and put the results together, on disk when they are large.
-
-    Args:
-        table: Rows.
-        function: Takes some rows, returns any number of rows of `schema`. It must not depend on where slices begin.
-        schema: Of the result.
-        batch_rows: Rows of a slice.
-    """
-    return spilled((function(batch) for batch in batches_of(table, batch_rows)), schema)
 
 
 def filter_rows(table: pa.Table, chosen: pa.Array | pa.ChunkedArray) -> pa.Table:

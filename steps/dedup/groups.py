@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def merge_groups(group_ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list[str]:
+def merged_groups(group_ids: pa.ChunkedArray | pa.Array, left: np.ndarray, right: np.ndarray) -> pa.Array:
     """Return the group of each row after the groups of each pair of rows are merged.
 
     All rows of both groups follow, not only the pair: a document whose copy was dropped has other rows, and they
@@ -17,18 +15,13 @@ def merge_groups(group_ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> 
 
     Args:
         group_ids: Group of each row.
-        pairs: Positions of two rows that are duplicates.
+        left: Positions of rows, shape (pairs,).
+        right: Positions of the rows that they duplicate.
 
-    >>> merge_groups(["doc-b", "doc-a", "doc-b", "doc-c"], [(0, 1)])
+    >>> groups = pa.array(["doc-b", "doc-a", "doc-b", "doc-c"])
+    >>> merged_groups(groups, np.array([0]), np.array([1])).to_pylist()
     ['doc-a', 'doc-a', 'doc-a', 'doc-c']
     """
-    listed = np.array(list(pairs), np.int64).reshape(-1, 2)
-    merged: list[str] = merged_groups(pa.array(group_ids, pa.string()), listed[:, 0], listed[:, 1]).to_pylist()
-    return merged
-
-
-def merged_groups(group_ids: pa.ChunkedArray | pa.Array, left: np.ndarray, right: np.ndarray) -> pa.Array:
-    """Return what `merge_groups` does, for a column and the positions of the pairs as arrays."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

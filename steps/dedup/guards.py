@@ -15,11 +15,6 @@ from steps.dedup.shingles import jaccard, shingles
 from steps.filtering.words import words
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-#: "Not only" affirms.
-_NEGATION = re.compile(
-    r"\b(?:not(?! only\b| just\b| merely\b)|no|never|none|nobody|nothing|neither|nor|without|cannot|except|unless|non|"
-    r"unable)\b|n['’]t\b"
-)
 
 
 def numbers_differ(left: Document, right: Document) -> str | None:
@@ -38,16 +33,6 @@ def numbers_hash(document: Document) -> int:
     parts = (sorted(_NUMBER.findall(text)) for text in (document.instruction, document.answer))
     digest = xxhash.xxh3_64_intdigest("\n".join(" ".join(part) for part in parts).encode())
     return digest - (1 << 63)
-
-
-def negation_differs(left: Document, right: Document) -> str | None:
-    """Say that one document negates where the other does not."""
-    for part in ("instruction", "answer"):
-        ours, theirs = _NEGATION.search(getattr(left, part)), _NEGATION.search(getattr(right, part))
-        found = ours or theirs
-        if found and not (ours and theirs):
-            return f"only one {part} holds {found.group()!r}"
-    return None
 
 
 def answers_differ(left: Document, right: Document, min_overlap: float) -> str | None:

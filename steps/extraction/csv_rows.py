@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from steps.extraction.json_rows import parse_json
 from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.row_blocks import Block, RawRow, failed, of_batch, of_rows
+from steps.extraction.text import BYTE_ORDER_MARKS
 
 #: Bytes of the beginning by which encoding and delimiter are told.
 SAMPLE_BYTES = 1 << 18
@@ -21,13 +22,6 @@ SAMPLE_BYTES = 1 << 18
 DELIMITERS = (",", "\t", ";", "|")
 #: Columns whose cells may hold JSON: conversations do not fit a cell otherwise.
 NESTED_COLUMNS = ("messages", "conversations", "conversation", "history", "chosen", "rejected", "prompt", "tools")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def csv_blocks(
@@ -71,7 +65,7 @@ def encoding_of(sample: bytes) -> str:
     """
     if not sample.strip():
         raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(sample)} bytes, no text")
-    for mark, name in _MARKS:
+    for mark, name in BYTE_ORDER_MARKS:
         if sample.startswith(mark):
             return name
     if b"\x00" in sample:

@@ -12,7 +12,7 @@ from steps.extraction.reasons import ExtractDrop, UnusableError
 from steps.extraction.repairs import CONTROL, added, mend
 
 #: Byte order marks and their encodings; UTF-32 stands first because its little-endian mark begins with UTF-16's.
-_MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -81,7 +81,7 @@ def decode_counted(content: bytes) -> tuple[str, dict[str, int]]:
     text = text.strip()
     if not text:
         raise UnusableError(ExtractDrop.EMPTY_FILE, f"{len(content)} bytes, no text")
-    if content.startswith(tuple(mark for mark, _ in _MARKS)):
+    if content.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
         repairs = added([{"bom": 1}, repairs])
     return text, repairs
 
@@ -96,7 +96,7 @@ def repair(text: str) -> str:
 
 
 def _decoded(content: bytes) -> str:
-    for mark, encoding in _MARKS:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return _decoded_as(content, encoding)
     if b"\x00" in content:

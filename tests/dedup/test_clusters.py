@@ -1,10 +1,11 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
 from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.exact import ExactSettings
-from steps.dedup.groups import merge_groups
+from steps.dedup.groups import merged_groups
 from steps.errors import ConfigError, DropLimitError
 from steps.rows import EXAMPLES, JUDGEMENT
 
@@ -41,7 +42,8 @@ def test_the_merged_group_has_the_smallest_id_whichever_row_survives(examples):
 
 
 def test_merging_is_transitive_over_groups():
-    assert merge_groups(["d", "c", "c", "b", "b", "a"], [(0, 1), (2, 3), (4, 5)]) == ["a"] * 6
+    groups = pa.array(["d", "c", "c", "b", "b", "a"])
+    assert merged_groups(groups, np.array([0, 2, 4]), np.array([1, 3, 5])).to_pylist() == ["a"] * 6
 
 
 @pytest.mark.parametrize("method", ["exact", "minhash", "semantic"])

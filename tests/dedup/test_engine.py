@@ -11,7 +11,7 @@ from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.documents import Document, Documents
 from steps.dedup.minhash import MinHashSettings, near_duplicates
 from steps.dedup.oracle import similar_pairs
-from steps.dedup.partitions import band_table, candidate_edges, select, verify
+from steps.dedup.partitions import VERIFIED, select
 from tests.dedup.test_minhash import graded_texts, pairs, similarity
 
 THRESHOLDS = [0.5, 0.7, 0.8, 0.9]
@@ -83,32 +83,13 @@ def test_neither_threads_nor_chunks_change_the_result(method):
     assert one.duplicates
 
 
-@pytest.mark.parametrize("n_parts", [1, 7])
-def test_partitions_find_what_the_engine_finds(n_parts):
+def test_the_greedy_rule_over_all_pairs_drops_what_the_engine_drops():
     texts = graded_texts(60)
-    chosen = settings()
-    table = pa.table({"id": np.arange(len(texts)), "text": texts})
-    batches = [table.slice(start, 100) for start in range(0, len(texts), 100)]
-    bands = pa.concat_tables([band_table(batch, chosen, n_parts) for batch in batches])
-    parts = bands["part"].to_numpy()
-    assert set(parts.tolist()) == set(range(n_parts))
-    edges = pa.concat_tables([candidate_edges(bands.filter(parts == part)) for part in range(n_parts)])
-    found = select(verify(table.take(Random(3).sample(range(len(texts)), len(texts))), edges, chosen))
-    expected = near_duplicates(documents(texts), chosen).duplicates
+    pairs_alike = similar_pairs(documents(texts), 0.8).rename_columns(VERIFIED.names)
+    found = select(pairs_alike.take(Random(3).sample(range(pairs_alike.num_rows), pairs_alike.num_rows)))
+    expected = near_duplicates(documents(texts), settings()).duplicates
+    assert expected
     assert [tuple(row.values()) for row in found.to_pylist()] == [match[:3] for match in expected]
-
-
-def test_partitions_keep_apart_what_a_guard_keeps_apart(examples):
-    passage = " ".join(f"word{i}" for i in range(200))
-    table = examples([(passage + " Who? 7", "Ann did it"), (passage + " When? 7", "Last Tuesday evening")])
-    ids = pa.table({"id": [0, 1], "messages": table["messages"]})
-    edges = pa.table({"id": [1], "other": [0]})
-    assert verify(ids, edges, MinHashSettings()).num_rows == 0
-    assert verify(ids, edges, MinHashSettings(min_answer_overlap=None)).num_rows == 1
-    numbers = examples([(passage + " 7", "yes"), (passage + " 8", "yes")])
-    ids = pa.table({"id": [0, 1], "messages": numbers["messages"]})
-    assert verify(ids, edges, MinHashSettings()).num_rows == 1
-    assert verify(ids, edges, MinHashSettings(protect_numbers=True)).num_rows == 0
 
 
 def test_a_row_that_is_like_a_dropped_row_only_stays():
