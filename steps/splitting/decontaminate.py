@@ -151,7 +151,7 @@ def _search(
             found = index.search(hashed(batch))
             overlapping = np.flatnonzero(found.texts >= 0)
             hits.append(places[first + overlapping])
-            parts.append(Found(*(column[overlapping] for column in found)))
+            parts.append(found.at(overlapping))
             first += len(batch)
     return np.concatenate(hits), Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

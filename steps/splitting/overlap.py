@@ -64,6 +64,10 @@ class Found(NamedTuple):
     methods: npt.NDArray[np.int64]
     spans: npt.NDArray[np.int64]
 
+    def at(self, places: npt.NDArray[np.int64]) -> Found:
+        """Return what was found for some of the texts."""
+        return Found(self.texts[places], self.scores[places], self.methods[places], self.spans[places])
+
 
 class OverlapIndex:
     """Finds the indexed text that a text overlaps: first `learn` what is boilerplate, then `search`.
