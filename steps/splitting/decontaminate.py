@@ -23,15 +23,13 @@ from steps.splitting.overlap import (
     DecontaminationSettings,
     Found,
     OverlapIndex,
-    batches_of,
     build_index,
-    hashed,
     overlap_index,
 )
 from steps.splitting.overlap_files import StoredIndex, in_one_piece
 from steps.splitting.remarks import Remarks, settle_remarks
 from steps.splitting.searched import Compared
-from steps.splitting.texts import compared_texts
+from steps.splitting.texts import batches_of, compared_texts, hashed
 
 STAGE = "decontaminate"
 
@@ -151,7 +149,7 @@ def _search(
             found = index.search(hashed(batch))
             overlapping = np.flatnonzero(found.texts >= 0)
             hits.append(places[first + overlapping])
-            parts.append(Found(*(column[overlapping] for column in found)))
+            parts.append(found.at(overlapping))
             first += len(batch)
     return np.concatenate(hits), Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from steps.dedup.documents import Documents
 from steps.dedup.oracle import similar_pairs
 from steps.rows import SPLITS
-from steps.splitting.overlap import batches_of, hashed
-from steps.splitting.texts import sides_of
+from steps.splitting.texts import batches_of, hashed, sides_of
 
 #: Leaks that the report shows of each kind.
 SHOWN = 50

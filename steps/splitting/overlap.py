@@ -14,26 +14,22 @@ Three measures, each blind where another sees:
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from steps.kernels.buffers import texts_of
 from steps.splitting.decontamination_settings import CoverageSettings, DecontaminationSettings
 from steps.splitting.overlap_files import Level, StoredIndex, on_disk
+from steps.splitting.texts import batches_of, hashed, normalised
 
 if TYPE_CHECKING:
     from steps.kernels.ngrams import Words
 
 __all__ = ["CoverageSettings", "DecontaminationSettings", "Found", "Overlap", "OverlapIndex", "overlap_index"]
 
-#: Texts are hashed in batches of about this many bytes: the hashes of a batch take four times that.
-BATCH_BYTES = 16 << 20
 #: N-grams of the index that are looked at together: their entries take some ten megabytes.
 BLOCK_GRAMS = 1 << 20
 #: Characters of the shared passage that a ledger row shows.
@@ -63,6 +59,10 @@ class Found(NamedTuple):
     scores: npt.NDArray[np.float64]
     methods: npt.NDArray[np.int64]
     spans: npt.NDArray[np.int64]
+
+    def at(self, places: npt.NDArray[np.int64]) -> Found:
+        """Return what was found for some of the texts."""
+        return Found(self.texts[places], self.scores[places], self.methods[places], self.spans[places])
 
 
 class OverlapIndex:
@@ -151,7 +151,7 @@ class OverlapIndex:
         from steps.kernels.ngrams import words_of
 
         first, end = span
-        (column,) = _normalised(self.stored.texts.slice(text, 1)).to_pylist()
+        (column,) = normalised(self.stored.texts.slice(text, 1)).to_pylist()
         tokens = words_of(column.encode("utf-8", "surrogatepass"))
         passage = " ".join(tokens[first:end] if end > first else tokens)
         return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 2] + " …"
@@ -265,34 +265,6 @@ def _level(words: Words, n: int) -> Level:
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
     entry_starts = on_disk(np.append(first, len(ordered)).astype(np.int64))
     return Level(ordered[first], entry_starts, entry_texts, entry_positions)
-
-
-def batches_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
-    """Yield the texts in slices of about `BATCH_BYTES`, one text at least."""
-    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
-        ends = np.cumsum(np.asarray(pc.fill_null(pc.binary_length(chunk), 0), np.int64))
-        start = 0
-        while start < len(chunk):
-            before = int(ends[start - 1]) if start else 0
-            stop = max(int(np.searchsorted(ends, before + BATCH_BYTES, side="right")), start + 1)
-            yield chunk.slice(start, stop - start)
-            start = stop
-
-
-def hashed(texts: pa.Array) -> Words:
-    """Return the word hashes of texts, after NFKC."""
-    from steps.kernels.ngrams import Words
-
-    return Words.of(texts_of(_normalised(texts)))
-
-
-def _normalised(texts: pa.Array) -> pa.Array:
-    """Bring the texts that are not ASCII into NFKC; case and spacing are the kernel's work."""
-    plain = np.asarray(pc.fill_null(pc.string_is_ascii(texts), True), np.bool_)
-    if plain.all():
-        return texts
-    changed: list[Any] = [unicodedata.normalize("NFKC", text) for text in texts.filter(pa.array(~plain)).to_pylist()]
-    return pc.replace_with_mask(texts, pa.array(~plain), pa.array(changed, texts.type))
 
 
 def _places(

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from steps.splitting.overlap import batches_of, hashed
-from steps.splitting.texts import sides_of
+from steps.splitting.texts import batches_of, hashed, sides_of
 from steps.tables import BATCH_ROWS, take_rows
 
 if TYPE_CHECKING:

@@ -1,6 +1,10 @@
-"""The texts of a row that are compared with what it must not repeat, as Arrow columns."""
+"""The texts of a row that are compared with what it must not repeat, as Arrow columns, and their hashed words."""
 
 from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +13,13 @@ import pyarrow.compute as pc
 
 from steps.dedup.documents import documents_of
 from steps.filtering.words import words
+from steps.kernels.buffers import texts_of
 
+if TYPE_CHECKING:
+    from steps.kernels.ngrams import Words
+
+#: Texts are hashed in batches of about this many bytes: the hashes of a batch take four times that.
+BATCH_BYTES = 16 << 20
 #: Between the turns of one side; no word contains it.
 TURN_BREAK = "\n\n"
 
@@ -56,3 +66,31 @@ def compared_texts(examples: pa.Table, ngram_words: int) -> list[list[str]]:
         [document.instruction] + ([document.answer] if len(words(document.answer)) >= ngram_words else [])
         for document in documents_of(examples)
     ]
+
+
+def batches_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    """Yield the texts in slices of about `BATCH_BYTES`, one text at least."""
+    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        ends = np.cumsum(np.asarray(pc.fill_null(pc.binary_length(chunk), 0), np.int64))
+        start = 0
+        while start < len(chunk):
+            before = int(ends[start - 1]) if start else 0
+            stop = max(int(np.searchsorted(ends, before + BATCH_BYTES, side="right")), start + 1)
+            yield chunk.slice(start, stop - start)
+            start = stop
+
+
+def hashed(texts: pa.Array) -> Words:
+    """Return the word hashes of texts, after NFKC."""
+    from steps.kernels.ngrams import Words
+
+    return Words.of(texts_of(normalised(texts)))
+
+
+def normalised(texts: pa.Array) -> pa.Array:
+    """Bring the texts that are not ASCII into NFKC; case and spacing are the kernel's work."""
+    plain = np.asarray(pc.fill_null(pc.string_is_ascii(texts), True), np.bool_)
+    if plain.all():
+        return texts
+    changed: list[Any] = [unicodedata.normalize("NFKC", text) for text in texts.filter(pa.array(~plain)).to_pylist()]
+    return pc.replace_with_mask(texts, pa.array(~plain), pa.array(changed, texts.type))

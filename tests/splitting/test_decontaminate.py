@@ -222,12 +222,13 @@ def test_reported_overlaps_stay_with_a_remark_in_the_ledger(dataset):
 
 
 def test_the_order_of_the_rows_and_batches_changes_nothing(dataset, monkeypatch):
-    from steps.splitting import overlap
+    from steps.splitting import searched, texts
 
     rows = [(text(i % 30, 30), text(100 + i), "test" if i < 10 else "train") for i in range(60)]
     table = dataset(rows)
     whole = decontaminate(table, settings()).ledger.sort_by("row_id")
-    monkeypatch.setattr(overlap, "BATCH_BYTES", 500)
+    monkeypatch.setattr(texts, "BATCH_BYTES", 500)
+    monkeypatch.setattr(searched, "BATCH_ROWS", 7)
     shuffled = table.take(Random(1).sample(range(60), 60))
     small = decontaminate(shuffled, settings()).ledger.sort_by("row_id")
     assert small.drop(["evidence_id"]).equals(whole.drop(["evidence_id"]))
