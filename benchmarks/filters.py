@@ -1,6 +1,6 @@
 """Our rules under datatrove's thresholds against datatrove's four filters: speed, and agreement rule by rule.
 
-    python -m benchmarks.filters --peers-python PEERS/bin/python [--input TEXTS.jsonl]
+    python -m benchmarks.filters --peers-python PEERS/bin/python [--input TEXTS.jsonl] [--results FOLDER]
 
 The peer runs in an environment of its own (`pip install datatrove spacy nltk`), which needs no network. Both sides see
 the same texts in one run; speed is texts per CPU second (user + system) of one process, the median of three.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,7 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import machine
 from steps.filtering.audit import find
+from steps.filtering.batch import Batch
+from steps.filtering.engine import beyond
 from steps.filtering.rules import FilteringSettings, active_rules, apply_filters
 from steps.rows import EXAMPLES, messages_id, table
 
@@ -57,15 +58,16 @@ def main() -> None:
     parser.add_argument("--peers-python", required=True, help="Python of an environment with datatrove and spacy.")
     parser.add_argument("--input", type=Path, help="JSONL or Parquet with a column `text`; default: the made corpus.")
     parser.add_argument("--rows", type=int, default=20_000, help="Texts that our rules are timed on.")
-    parser.add_argument("--compared", type=int, default=2_000, help="Texts that both sides decide on.")
+    parser.add_argument("--compared", type=int, default=1_000, help="Texts that both sides decide on.")
     parser.add_argument("--peer-timed", type=int, default=500, help="Texts that the peer is timed on.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="Folder of `filters.json` and `filters.md`.")
     chosen = parser.parse_args()
     texts = read_texts(chosen.input, chosen.rows)
     compared = texts[: chosen.compared]
     peer = ask_peer(chosen.peers_python, compared, chosen.peer_timed)
     ours = measure(texts, texts[: chosen.peer_timed])
     record = {
-        "machine": machine(),
+        "machine": machine.machine(),
         "texts": {
             "from": chosen.input.name if chosen.input else "benchmarks.corpus",
             "n_timed": len(texts),
@@ -76,11 +78,12 @@ def main() -> None:
         "peer": {"version": peer["version"], "docs_per_cpu_s": peer["n_timed"] / statistics.median(peer["cpu_s"])},
         **agreement(compared, peer),
     }
-    record["times_faster"] = ours["same_texts_docs_per_cpu_s"] / record["peer"]["docs_per_cpu_s"]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "filters.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record["times_faster"] = ours["every_rule_docs_per_cpu_s"] / record["peer"]["docs_per_cpu_s"]
+    record["stage_times_faster"] = ours["same_texts_docs_per_cpu_s"] / record["peer"]["docs_per_cpu_s"]
+    chosen.results.mkdir(parents=True, exist_ok=True)
+    (chosen.results / "filters.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = render(record)
-    (RESULTS / "filters.md").write_text(page, encoding="utf-8")
+    (chosen.results / "filters.md").write_text(page, encoding="utf-8")
     sys.stdout.write(page)
 
 
@@ -113,6 +116,24 @@ def settings() -> FilteringSettings:
     return FilteringSettings.model_validate({"preset": "web_gopher", "max_drop_fraction": 1})
 
 
+def decide(examples: pa.Table) -> int:
+    """Ask every family that datatrove has too about every text, as the peer's four filters are asked; return the drops.
+
+    In a run of ours a row that one family drops is spared the next, which a text of the peer's timing is not.
+    """
+    batch = Batch(examples)
+    drops = 0
+    for name, rule, chosen in active_rules(settings()):
+        if name in SHARED:
+            outcome = rule(batch, chosen)
+            dropped = np.zeros(batch.n_rows, np.bool_)
+            dropped[[failure.position for failure in outcome.failures]] = True
+            for measure in outcome.measures:
+                dropped |= np.logical_or(*beyond(measure))
+            drops += int(dropped.sum())
+    return drops
+
+
 def measure(texts: list[str], same: list[str]) -> dict[str, float]:
     """Time the whole stage, ledger and all, on all texts and again on those that the peer was timed on."""
     chosen = settings()
@@ -121,6 +142,7 @@ def measure(texts: list[str], same: list[str]) -> dict[str, float]:
     apply_filters(again.slice(0, 10), chosen)  # compiles
     return {
         "docs_per_cpu_s": len(texts) / _cpu_s(lambda: apply_filters(whole, chosen)),
+        "every_rule_docs_per_cpu_s": again.num_rows / _cpu_s(lambda: decide(again)),
         "same_texts_docs_per_cpu_s": again.num_rows / _cpu_s(lambda: apply_filters(again, chosen)),
         "kept": apply_filters(whole, chosen).kept.num_rows / len(texts),
     }
@@ -175,35 +197,25 @@ def _compared(ours: np.ndarray, theirs: list[bool | None]) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Return what of the machine matters."""
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    return {
-        "cores": os.cpu_count(),
-        "architecture": platform.machine(),
-        "avx2": " avx2" in flags,
-        "avx512": " avx512f" in flags,
-        "python": platform.python_version(),
-    }
-
-
 def render(record: dict[str, Any]) -> str:
     """Render the record as Markdown."""
     texts, host = record["texts"], record["machine"]
     lines = [
         "# Quality filters: our rules and datatrove's",
         "",
-        f"Machine: {host['cores']} cores ({host['architecture']}, AVX2 {host['avx2']}, AVX-512 {host['avx512']}), "
-        f"Python {host['python']}. {texts['n_timed']:,} texts of {texts['from']}, {texts['mean_characters']:,} "
-        "characters on average. Speed is per CPU second of one process, the median of three, on the same texts. "
-        "Made by `python -m benchmarks.filters`.",
+        f"Machine: {machine.sentence(host)}. {texts['n_timed']:,} texts of {texts['from']}, "
+        f"{texts['mean_characters']:,} characters on average. Speed is per CPU second of one process, the median of "
+        "three, on the same texts. Made by `python -m benchmarks.filters`.",
         "",
-        "| | documents per CPU second |",
-        "|---|---|",
-        f"| datatrove {record['peer']['version']}, its four filters | {record['peer']['docs_per_cpu_s']:,.0f} |",
-        f"| ours, preset `web_gopher`, the same texts | {record['ours']['same_texts_docs_per_cpu_s']:,.0f} |",
-        f"| ours, all {texts['n_timed']:,} texts | {record['ours']['docs_per_cpu_s']:,.0f} |",
-        f"| **ratio** | **{record['times_faster']:,.0f} ×** |",
+        "| | documents per CPU second | times datatrove |",
+        "|---|---|---|",
+        f"| datatrove {record['peer']['version']}, its four filters on every text | "
+        f"{record['peer']['docs_per_cpu_s']:,.0f} | 1 |",
+        "| **ours, the rules of these four on every text** | "
+        f"{record['ours']['every_rule_docs_per_cpu_s']:,.0f} | **{record['times_faster']:,.0f} ×** |",
+        "| ours, the stage as it runs: preset `web_gopher`, secrets and ledger, dropped rows spared what follows | "
+        f"{record['ours']['same_texts_docs_per_cpu_s']:,.0f} | {record['stage_times_faster']:,.0f} × |",
+        f"| the same, all {texts['n_timed']:,} texts | {record['ours']['docs_per_cpu_s']:,.0f} | |",
         "",
         f"Agreement over {texts['n_compared']:,} texts; every rule is asked by datatrove's own code.",
         "",

@@ -144,9 +144,7 @@ def text_stats(
         row[CHARACTERS] = n
         if n == 0:
             continue
-        n_tokens, n_breaks = tokenise(
-            utf8, places, marks, codes, flags, n, starts, ends, hashes, kinds, breaks
-        )
+        n_tokens, n_breaks = tokenise(utf8, places, marks, codes, flags, n, starts, ends, hashes, kinds, breaks)
         row[TOKENS] = n_tokens
         n_braces = _characters(utf8, offsets[text + 1] - offsets[text], codes, flags, n, row)
         _lines(codes, flags, n, row, breaks, n_breaks, keys, stamps, counts, firsts, stamp + 1,
@@ -262,7 +260,7 @@ def _characters(text, size, codes, flags, n, row):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True)
 def _of_ascii(text):  # type: ignore[no-untyped-def]
-    """Count the letters, capitals, digits, … of ASCII, and of its last byte none.
+    """Count the letters, capitals, digits, … of ASCII; its last byte, which stands behind the text, does not count.
 
     The sums are of bytes, so that it compiles to SIMD of as many lanes; none of 255 characters can overflow.
     """
@@ -288,7 +286,7 @@ def _of_ascii(text):  # type: ignore[no-untyped-def]
             slashes = np.uint8(slashes + one * ((c == np.uint8(COLON)) & (d == np.uint8(SLASH))))
         t = totals
         totals = (t[0] + letters, t[1] + upper, t[2] + digits, t[3] + spaces, t[4] + hashes,
-                  t[5] + breaks, t[6] + braces, t[7] + pairs, t[8] + slashes)  # fmt: skip
+                  t[5] + breaks, t[6] + braces, t[7] + pairs, t[8] + slashes)  # type: ignore[assignment]  # fmt: skip
     return totals
 
 
@@ -501,7 +499,7 @@ def _grams(  # type: ignore[no-untyped-def]
             active[kept] = i
             repeats[i] = repeats[i + 1]
             kept += repeats[i]
-        top = ONE_OCCURRENCE  # of the most frequent gram: how often it occurs, and before others the one that begins first
+        top = ONE_OCCURRENCE  # of the most frequent gram, how often it occurs; of several, the one that begins first
         for j in range(kept):
             i = active[j]
             key = (np.uint64(grams[i]) << THIRTY_TWO) | np.uint64(ids[i + size - 1])

@@ -58,6 +58,7 @@ def decode(data, start, end, table, text, places, marks, codes, flags):  # type:
     size = end - start
     for i in range(size):
         text[i] = data[start + i]
+    text[size] = 0
     n = i = 0
     while i < size:
         stop = ascii_run(text, i, size)
@@ -120,7 +121,9 @@ def tokenise(text, places, marks, codes, flags, n, starts, ends, keys, kinds, br
             continue
         begin = i
         if marks[i]:
-            affix = flag & (AFFIX | PREFIX) and codes[i] != COLON and codes[i] != SEMICOLON  # they may begin an emoticon
+            affix = (
+                flag & (AFFIX | PREFIX) and codes[i] != COLON and codes[i] != SEMICOLON
+            )  # they may begin an emoticon
             if affix or flags[i + 1] & SPACE:
                 k = _put(text, places, i, i + 1, flag, starts, ends, keys, kinds, k)
                 i += 1

@@ -22,6 +22,7 @@ TEXTS = [
     "x",
     "   leading and trailing   ",
     "日本語の文。日本語の文。",
+    "Incomprehensibilities " * 40 + "A" * 300 + "7" * 300 + "#" * 300 + "\n" * 300,
 ]
 
 

@@ -32,6 +32,10 @@ def tokens(text: str) -> list[str]:
         ("end.\n- next", "end . - next"),
         ("the end.Now", "the end.Now"),
         ("今天，去。", "今 天 ， 去 。"),
+        (
+            '(so) "the." Mr., 12, 3. wait): (e.g.) dog\'s Cannot.',
+            '( so ) " the . " Mr. , 12 , 3 . wait ): ( e.g. ) dog \'s Can not .',
+        ),
         ("naïve “élan” 👍ok", "naïve “ élan ” 👍 ok"),
     ],
 )
