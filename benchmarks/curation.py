@@ -6,7 +6,8 @@
 
 Each benchmark is a program of its own that writes `benchmarks/results/NAME.json` and `NAME.md`; those that measure
 peers run them in the environment that `--peers-python` names. The page is `benchmarks/results/curation.md`. A
-benchmark that fails is named on the page and the program ends with 1, after the others have run.
+benchmark that fails is named on the page and the program ends with 1, after the others have run; one that cannot run
+here, for want of its data or of the peers, is named on the page too, and is no failure.
 """
 
 from __future__ import annotations
@@ -70,26 +71,34 @@ BENCHMARKS = (
 
 
 class Outcome(NamedTuple):
-    """How a benchmark ended; `wall_s` is None where a record of an earlier run stands."""
+    """How a benchmark ended.
+
+    Attributes:
+        benchmark: Which.
+        wall_s: Seconds of the clock; None where it did not run now.
+        error: Why there are no figures; None where there are.
+        failed: Whether it ran and broke.
+    """
 
     benchmark: Benchmark
     wall_s: float | None
     error: str | None
+    failed: bool = False
 
 
 def run(benchmark: Benchmark, size: int | None, peers: str | None) -> Outcome:
     """Run a benchmark in a process of its own; its table goes to its own file."""
     if find_spec(f"benchmarks.{benchmark.name}") is None:
-        return Outcome(benchmark, 0.0, f"benchmarks/{benchmark.name}.py is not there")
+        return Outcome(benchmark, None, f"benchmarks/{benchmark.name}.py is not there", failed=True)
     if benchmark.needs is not None and not os.environ.get(benchmark.needs):
-        return Outcome(benchmark, 0.0, f"{benchmark.needs} is not set")
+        return Outcome(benchmark, None, f"{benchmark.needs} is not set")
     if benchmark.has_peers and peers is None:
-        return Outcome(benchmark, 0.0, "it needs --peers-python")
+        return Outcome(benchmark, None, "it needs --peers-python")
     command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *_arguments(benchmark, size, peers)]
     sys.stderr.write(f"{' '.join(command[1:])}\n")
     started = time.perf_counter()
     code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
-    return Outcome(benchmark, time.perf_counter() - started, f"ended with {code}" if code else None)
+    return Outcome(benchmark, time.perf_counter() - started, f"ended with {code}" if code else None, failed=code != 0)
 
 
 def recorded(benchmark: Benchmark) -> Outcome:
@@ -157,9 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = page(outcomes, origin)
     PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    failed = [f"{outcome.benchmark.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]
+    failed = [f"{outcome.benchmark.name} {outcome.error}" for outcome in outcomes if outcome.failed]
     if failed:
-        raise SystemExit(f"not measured: {'; '.join(failed)}")
+        raise SystemExit(f"{'; '.join(failed)}; its messages stand above")
 
 
 if __name__ == "__main__":
