@@ -1,6 +1,6 @@
 """Whether a text reads like prose of a web page: the quality rules of Gopher and of FineWeb.
 
-Gopher: Rae et al. 2021 (arXiv:2112.11446), section A1.1. FineWeb: Penedo et al. 2024 (arXiv:2406.17557), section 3.4.
+Gopher: Rae et al. 2021 (arXiv:2112.11446), appendix A. FineWeb: Penedo et al. 2024 (arXiv:2406.17557).
 Both were made for web pages and keep half of real instruction answers (a good answer may be "Paris", a table, a
 program), so that the family is off for instruction data; the preset `web_gopher` switches it on for raw text. Every
 default is the paper's. A word is a token as the tokenizer of `steps.kernels.text_tokens` parts them.

@@ -1,7 +1,7 @@
 """Shares of URLs, digits, signs and capitals: dumps of links, tables of numbers, noise, shouting.
 
 The defaults are ours: loose enough for answers that are programs, tables or sums. None of the papers bounds these for
-instruction data; ROOTS (Laurençon et al. 2022, arXiv:2303.03915) bounds special characters at 0.4 of web text.
+instruction data.
 """
 
 from __future__ import annotations
