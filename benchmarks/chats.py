@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.corpus import N_WORDS, Vocabulary
+from benchmarks.corpus import N_WORDS, Vocabulary, render
 
 Ids = npt.NDArray[np.int32]
 
@@ -87,7 +86,7 @@ def _table(vocabulary: Vocabulary, rng: np.random.Generator, own: _Block, first:
     for origin in rng.integers(n_original, size=round(BLOCK_ROWS * FAR_COPIES)).tolist():
         prompts.append(first.prompts[origin])
         answers.append(_edited(vocabulary, rng, first.answers[origin], 0.02))
-    asked, said = _texts(vocabulary, prompts), _texts(vocabulary, answers)
+    asked, said = render(vocabulary, prompts), render(vocabulary, answers)
     for row in range(n_original, n_original + n_copies // 2):
         said[row] = f"  {said[row].upper()}\n"
     _spoil(rng, said, n_original)
@@ -117,11 +116,3 @@ def _edited(vocabulary: Vocabulary, rng: np.random.Generator, ids: Ids, rate: fl
     places = rng.integers(len(ids), size=max(1, round(rate * len(ids))))
     edited[places] = vocabulary.draw(rng, len(places))
     return edited
-
-
-def _texts(vocabulary: Vocabulary, rows: list[Ids]) -> list[str]:
-    offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in rows])])
-    tokens = vocabulary.tokens.take(pa.array(np.concatenate(rows)))
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), tokens)
-    texts: list[str] = pc.binary_join(lists, " ").to_pylist()
-    return texts

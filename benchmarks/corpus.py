@@ -102,7 +102,7 @@ def _block(vocabulary: Vocabulary, rng: np.random.Generator, start: int) -> pa.T
         documents.append(_edited(vocabulary, rng, documents[origin], rate))
         origins.append(origin)
         rates.append(rate)
-    texts = _render(vocabulary, documents)
+    texts = render(vocabulary, documents)
     for position in range(n_original, BLOCK_ROWS):
         if rates[position] == 0.0:
             texts[position] = "  " + texts[position].replace(" the ", "  THE ").title() + "\n"
@@ -157,7 +157,7 @@ def _edited(vocabulary: Vocabulary, rng: np.random.Generator, document: Ids, rat
     return edited
 
 
-def _render(vocabulary: Vocabulary, documents: list[Ids]) -> list[str]:
+def render(vocabulary: Vocabulary, documents: list[Ids]) -> list[str]:
     offsets = np.concatenate([[0], np.cumsum([len(document) for document in documents])])
     tokens = vocabulary.tokens.take(pa.array(np.concatenate(documents)))
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), tokens)

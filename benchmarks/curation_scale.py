@@ -24,11 +24,11 @@ import pyarrow as pa
 
 from benchmarks import chats
 from benchmarks.machine import PeakMemory, cpu_s, machine, sentence
+from benchmarks.records import write
 from steps.engines.engine import engine_of
 from steps.engines.settings import EngineSettings
 from steps.parquet import read_parquet, write_parquet
 
-RESULTS = Path("benchmarks/results")
 #: Rows that warm up before the clock starts: compiled kernels, imports.
 WARM_UP_ROWS = 2_000
 #: Rows on which the tokenizer that counts tokens is trained.
@@ -275,9 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"{rows:,} rows: {runs[-1]['cpu_s']:.1f} CPU s\n")
         record = {"machine": machine(), "runs": runs}
         # After every size, so that a run cut short is of use.
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "curation_scale.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        (RESULTS / "curation_scale.md").write_text(page(record), encoding="utf-8")
+        write("curation_scale", record, page(record))
     sys.stdout.write(page(record))
 
 

@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import PeakMemory
+from benchmarks.records import write
 from steps.rows import SFT, content_id
 from steps.splitting.decontaminate import DecontaminationSettings, decontaminate
 
-RESULTS = Path("benchmarks/results")
 N_BENCHMARK = 5_000
 N_PLANTED = 1_000
 PROMPT_WORDS, ANSWER_WORDS = 40, 230
@@ -58,10 +58,8 @@ def main() -> None:
             "recall": _recall(rng, vocabulary, benchmark, path),
             "speed": [_speed(rng, vocabulary, path, n, arguments.repeats) for n in arguments.rows],
         }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "decontamination.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = _page(record)
-    (RESULTS / "decontamination.md").write_text(page, encoding="utf-8")
+    write("decontamination", record, page)
     sys.stdout.write(page)
 
 

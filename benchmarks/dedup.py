@@ -31,11 +31,10 @@ from scipy.sparse.csgraph import connected_components
 
 from benchmarks import corpus
 from benchmarks.machine import machine, sentence
+from benchmarks.records import write
 from steps.dedup.documents import Documents
-from steps.dedup.oracle import similar_pairs
-from steps.dedup.partitions import VERIFIED, select
+from steps.dedup.oracle import VERIFIED, select, similar_pairs
 
-RESULTS = Path("benchmarks/results")
 PEER = Path(__file__).with_name("dedup_peer.py")
 THRESHOLD = 0.8
 OURS = {"minhash": "Tunesmith, MinHash 25×5, verified", "exact_join": "Tunesmith, exact prefix join"}
@@ -304,10 +303,8 @@ def main() -> None:
             "growth": growth(folder, chosen.growth, chosen.repeats) if chosen.growth else None,
             "first_call": first_call(path),
         }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "dedup.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     written = page(record)
-    (RESULTS / "dedup.md").write_text(written, encoding="utf-8")
+    write("dedup", record, written)
     sys.stdout.write(written)
 
 

@@ -9,7 +9,6 @@ that has warmed up. Daft runs natively; the ratio is of the medians. Writes `ben
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -22,12 +21,12 @@ import pyarrow as pa
 
 from benchmarks.curation_scale import imported
 from benchmarks.machine import cpu_s, machine, sentence
+from benchmarks.records import write
 from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.engines.engine import engine_of
 from steps.engines.settings import EngineSettings
 from steps.filtering.rules import FilteringSettings, apply_filters
 
-RESULTS = Path("benchmarks/results")
 ENGINES = {"local": EngineSettings(), "daft": EngineSettings(type="daft")}
 WARM_UP_ROWS = 3_000
 
@@ -122,10 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = {
         "machine": machine(), "daft": daft.__version__, "rows": chosen.rows, "repeats": chosen.repeats, "stages": stages
     }  # fmt: skip
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "engines.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     text = page(record)
-    (RESULTS / "engines.md").write_text(text, encoding="utf-8")
+    write("engines", record, text)
     sys.stdout.write(text)
 
 

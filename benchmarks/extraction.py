@@ -9,7 +9,6 @@ checked by their authors for their own converters, whose choices they share. Pee
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import platform
@@ -22,11 +21,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks.extraction_scores import mean, scores
+from benchmarks.records import write
 from steps.extraction.documents import format_of_content, read_content
 from steps.extraction.isolation import ReadLimits, read_files
 from steps.extraction.reasons import UnusableError
 
-RESULTS = Path("benchmarks/results")
 FOLDERS = ("docs-docling-text", "docs-markitdown", "docs-zenml-projects", "pdf-pypdf", "blns")
 METRICS = ("words", "order", "headings", "cells")
 #: Times that each format is read for the speed; the median counts.
@@ -45,10 +44,8 @@ def main() -> None:
         "speed": _speed(root),
         "isolation": _isolation(root),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "extraction.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = _page(record)
-    (RESULTS / "extraction.md").write_text(page, encoding="utf-8")
+    write("extraction", record, page)
     sys.stdout.write(page)
 
 

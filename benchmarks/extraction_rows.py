@@ -20,11 +20,11 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.records import write
 from steps.extraction import columnar
 from steps.extraction.extract import Extraction, extract
 from steps.extraction.sources import ExtractionSettings, Sources
 
-RESULTS = Path("benchmarks/results")
 REPEATS = 3
 #: Rows of the generated file, about 190 bytes each, and of the part that is read one by one for comparison.
 N_ROWS, N_COMPARED = 1_000_000, 100_000
@@ -54,10 +54,8 @@ def main() -> None:
         "sets": rows,
         "whole": {**whole, "peak_before_mb": before_mb},
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "extraction_rows.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = _page(record)
-    (RESULTS / "extraction_rows.md").write_text(page, encoding="utf-8")
+    write("extraction_rows", record, page)
     sys.stdout.write(page)
 
 

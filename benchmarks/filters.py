@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import machine
+from benchmarks.records import RESULTS, write
 from steps.filtering.audit import find
 from steps.filtering.batch import Batch
 from steps.filtering.engine import beyond
 from steps.filtering.rules import FilteringSettings, active_rules, apply_filters
 from steps.rows import EXAMPLES, messages_id, table
 
-RESULTS = Path("benchmarks/results")
 PEER = Path(__file__).with_name("filters_peer.py")
 #: The families that hold the rules of datatrove's four filters; turn structure and length are ours.
 SHARED = ("repetition", "quality", "web_page")
@@ -80,10 +80,8 @@ def main() -> None:
     }
     record["times_faster"] = ours["every_rule_docs_per_cpu_s"] / record["peer"]["docs_per_cpu_s"]
     record["stage_times_faster"] = ours["same_texts_docs_per_cpu_s"] / record["peer"]["docs_per_cpu_s"]
-    chosen.results.mkdir(parents=True, exist_ok=True)
-    (chosen.results / "filters.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = render(record)
-    (chosen.results / "filters.md").write_text(page, encoding="utf-8")
+    write("filters", record, page, chosen.results)
     sys.stdout.write(page)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.machine import cpu_s, machine, sentence
+from benchmarks.records import write
 from steps.filtering.arithmetic import ArithmeticSettings, wrong_arithmetic, wrong_sums
 from steps.filtering.batch import Batch, Outcome
 from steps.filtering.code_syntax import ALIASES, syntax_error
@@ -33,7 +34,6 @@ from steps.filtering.secrets import SecretSettings, secrets
 from steps.filtering.toxicity import ToxicitySettings, toxic
 from steps.rows import EXAMPLES, messages_id, table
 
-RESULTS = Path(__file__).parent / "results"
 ROUNDS = 3
 
 FAMILIES: dict[str, tuple[Callable[[Batch, Any], Outcome], Any]] = {
@@ -194,8 +194,7 @@ def main() -> None:
         "arithmetic_recall": arithmetic_recall([answer for _, answer in pairs["gsm8k"]]),
         "syntax": syntax(data),
     }
-    (RESULTS / "filters_content.json").write_text(json.dumps(result, indent=2) + "\n")
-    (RESULTS / "filters_content.md").write_text(page(result))
+    write("filters_content", result, page(result))
 
 
 if __name__ == "__main__":

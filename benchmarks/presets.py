@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.filters import machine
+from benchmarks.records import write
 from steps.extraction.extract import extract
 from steps.extraction.sources import ExtractionSettings, Sources
 from steps.filtering.presets import PRESETS
@@ -23,7 +24,6 @@ from steps.filtering.rules import FilteringSettings, apply_filters
 from steps.ledger import reasons
 from steps.rows import EXAMPLES, messages_id, table
 
-RESULTS = Path("benchmarks/results")
 RENAMED = {"response": "output"}
 SETS: dict[str, dict[str, Any]] = {
     "GPTeacher code": {"path": "gpteacher/Codegen", "format": "alpaca", "columns": RENAMED},
@@ -46,10 +46,8 @@ def main() -> None:
     record: dict[str, Any] = {"machine": machine(), "sets": {}}
     for name, rows in sets.items():
         record["sets"][name] = {"n_rows": rows.num_rows, "presets": {preset: _kept(rows, preset) for preset in PRESETS}}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "presets.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = render(record)
-    (RESULTS / "presets.md").write_text(page, encoding="utf-8")
+    write("presets", record, page)
     sys.stdout.write(page)
 
 

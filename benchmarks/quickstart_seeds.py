@@ -8,17 +8,16 @@ Each seed gets a corpus, a base model and a ZenML model of its own. What counts 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.records import write
 from pipelines.runner import run_config
 
 CONFIG = Path("configs/quickstart.yaml")
-RESULTS = Path("benchmarks/results")
 
 
 def main() -> None:
@@ -27,11 +26,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 11, 23])
     seeds = parser.parse_args().seeds
     runs = [_run(seed) for seed in seeds]
-    RESULTS.mkdir(parents=True, exist_ok=True)
     record = {"machine": _machine(), "seeds": seeds, "runs": runs}
-    (RESULTS / "quickstart_seeds.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = _page(record)
-    (RESULTS / "quickstart_seeds.md").write_text(page, encoding="utf-8")
+    write("quickstart_seeds", record, page)
     sys.stdout.write(page)
 
 

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.embedded_texts import prompts, vectors_like
+from benchmarks.records import write
 from benchmarks.semantic_joins import JOINS
 
-RESULTS = Path("benchmarks/results")
 THRESHOLD = 0.9
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 #: Prompts that are embedded, for the spectrum of the vectors and for the encoder's table.
@@ -56,9 +56,7 @@ def main() -> None:
 
 
 def _write(record: dict[str, Any]) -> None:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "semantic.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "semantic.md").write_text(_page(record), encoding="utf-8")
+    write("semantic", record, _page(record))
 
 
 def _measure(folder: Path, sizes: list[int], peers_python: str | None, slow_up_to: int) -> Iterator[dict[str, Any]]:

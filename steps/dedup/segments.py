@@ -73,7 +73,6 @@ class Batch:
     """The turns of one chunk of a column."""
 
     def __init__(self, contents: pa.Array, roles: Bytes, bounds: Integers) -> None:
-        self._contents = contents
         self._texts: Texts = texts_of(contents)
         self.roles = roles
         self.bounds = bounds

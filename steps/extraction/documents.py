@@ -69,8 +69,6 @@ READERS: Mapping[str, Callable[[bytes], Extracted]] = {
     "csv": read_csv,
     "text": read_text,
 }
-#: Formats whose text is what the file holds; of all others it is Markdown that a reader wrote.
-PLAIN_FORMATS = frozenset(("text",))
 PDF_MARK = b"%PDF-"
 ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
 #: Formats that a zip container can have; a file that claims one of them and is none is broken.

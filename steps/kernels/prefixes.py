@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from steps.kernels.shingles import distinct, document_shingles, scratch_bytes
+from steps.kernels.shingles import distinct, document_shingles, room_for_sets
 from steps.kernels.words import U
 
 
@@ -21,14 +21,7 @@ def count_shingles(data, extra, starts, ends, bounds, ranks, rows, kinds, lower,
     `frequencies` is uint8 and a power of two long; its counters stop at 255. Shingles that share one look more frequent
     than they are, which costs time and nothing else. `counts` receives the number of distinct shingles by rank.
     """
-    room = scratch_bytes(starts, ends, bounds, rows)
-    scratch = np.empty(room, np.uint8)
-    edges = np.empty(room // 2 + 16, np.int32)
-    hashes = np.empty(room // 4 + 24, np.uint64)
-    slots = 16
-    while slots < room // 2 + 48:
-        slots *= 2
-    table = np.empty(slots, np.uint64)
+    scratch, edges, hashes, table = room_for_sets(starts, ends, bounds, rows)
     mask = U(frequencies.shape[0] - 1)
     for row in rows:
         size = document_shingles(
@@ -51,14 +44,7 @@ def prefix_keys(
     `frequencies` comes from `count_shingles`, `threshold` is the least Jaccard similarity. `keys` receives, as far as
     there is room, the hash of each shingle in the high bits and the rank in the low `rank_bits`.
     """
-    room = scratch_bytes(starts, ends, bounds, rows)
-    scratch = np.empty(room, np.uint8)
-    edges = np.empty(room // 2 + 16, np.int32)
-    hashes = np.empty(room // 4 + 24, np.uint64)
-    slots = 16
-    while slots < room // 2 + 48:
-        slots *= 2
-    table = np.empty(slots, np.uint64)
+    scratch, edges, hashes, table = room_for_sets(starts, ends, bounds, rows)
     mask = U(frequencies.shape[0] - 1)
     written = 0
     for row in rows:

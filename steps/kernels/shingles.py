@@ -113,6 +113,21 @@ def distinct(hashes, size, table):
 
 
 @njit(cache=True, nogil=True)
+def room_for_sets(starts, ends, bounds, rows):
+    """Return room for the shingle set of any of some documents: `scratch, edges, hashes`, the table of `distinct`."""
+    room = scratch_bytes(starts, ends, bounds, rows)
+    slots = 16
+    while slots < room // 2 + 48:
+        slots *= 2
+    return (
+        np.empty(room, np.uint8),
+        np.empty(room // 2 + 16, np.int32),
+        np.empty(room // 4 + 24, np.uint64),
+        np.empty(slots, np.uint64),
+    )
+
+
+@njit(cache=True, nogil=True)
 def shingle_sets(data, extra, starts, ends, bounds, ranks, rows, kinds, lower, n, places, out, sizes):
     """Write the shingle sets of some documents.
 
@@ -131,14 +146,7 @@ def shingle_sets(data, extra, starts, ends, bounds, ranks, rows, kinds, lower, n
         out: Receives the sets, uint64; with a length of zero, shingles are only counted.
         sizes: Receives the number of distinct shingles by rank.
     """
-    room = scratch_bytes(starts, ends, bounds, rows)
-    scratch = np.empty(room, np.uint8)
-    edges = np.empty(room // 2 + 16, np.int32)
-    hashes = np.empty(room // 4 + 24, np.uint64)
-    slots = 16
-    while slots < room // 2 + 48:
-        slots *= 2
-    table = np.empty(slots, np.uint64)
+    scratch, edges, hashes, table = room_for_sets(starts, ends, bounds, rows)
     for row in rows:
         size = document_shingles(
             data, extra, starts, ends, bounds[row], bounds[row + 1], kinds, lower, n, scratch, edges, hashes

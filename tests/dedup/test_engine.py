@@ -10,8 +10,7 @@ import pytest
 from steps.dedup.clusters import DedupSettings, deduplicate
 from steps.dedup.documents import Document, Documents
 from steps.dedup.minhash import MinHashSettings, near_duplicates
-from steps.dedup.oracle import similar_pairs
-from steps.dedup.partitions import VERIFIED, select
+from steps.dedup.oracle import VERIFIED, select, similar_pairs
 from tests.dedup.test_minhash import graded_texts, pairs, similarity
 
 THRESHOLDS = [0.5, 0.7, 0.8, 0.9]

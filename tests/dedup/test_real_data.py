@@ -6,8 +6,7 @@ import pytest
 
 from steps.dedup.documents import Documents
 from steps.dedup.minhash import MinHashSettings, near_duplicates
-from steps.dedup.oracle import similar_pairs
-from steps.dedup.partitions import VERIFIED, select
+from steps.dedup.oracle import VERIFIED, select, similar_pairs
 
 pytestmark = pytest.mark.real_data
 
