@@ -60,6 +60,64 @@ EXAMPLES = pa.schema(
         pa.field("span_start", pa.int64()),
         pa.field("span_end", pa.int64()),
         pa.field("licence", pa.string()),
+        # Of generated rows only: the chunk of the document that the model saw, the model as the endpoint named it, and
+        # the prompt file with its SHA-256. `derived_from` is the row that this one rewrites, e.g. a simpler question.
+        pa.field("chunk_id", pa.string()),
+        pa.field("generator", pa.string()),
+        pa.field("prompt_version", pa.string()),
+        pa.field("prompt_sha256", pa.string()),
+        pa.field("derived_from", pa.string()),
+    ]
+)
+
+#: What a model reported of one call: columns that every table of calls shares. Costs are US dollars, null if unknown.
+CALL = pa.schema(
+    [
+        pa.field("model", pa.string()),  # as the endpoint named it
+        pa.field("prompt_version", pa.string()),
+        pa.field("prompt_sha256", pa.string()),
+        pa.field("raw", pa.string()),  # the reply, as it came
+        pa.field("finish_reason", pa.string()),
+        pa.field("error", pa.string()),  # `<Failed>: <message>` of `steps.llm.request`
+        pa.field("attempts", pa.int32()),
+        pa.field("prompt_tokens", pa.int64()),
+        pa.field("completion_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
+        pa.field("latency_s", pa.float64()),
+        pa.field("cached", pa.bool_()),
+    ]
+)
+
+#: One request to a generator: a kind of pair asked of a chunk, whatever came of it.
+GENERATIONS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("chunk_id", pa.string(), nullable=False),
+        pa.field("span_start", pa.int64(), nullable=False),
+        pa.field("span_end", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("persona", pa.string()),
+        pa.field("derived_from", pa.string()),  # the row that was to be evolved
+        pa.field("n_pairs", pa.int32()),  # pairs that the reply held, grounded or not
+        *CALL,
+    ]
+)
+
+#: One judge's say on one row, or on one pair of answers in one order.
+VERDICTS = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("judge", pa.string(), nullable=False),  # its name in the config
+        pa.field("fingerprint", pa.string(), nullable=False),  # model, prompt and scale: what a calibration is of
+        pa.field("score", pa.float64()),  # the judge's own scale; of a pair: P(the first of `order` is better)
+        pa.field("unscored_reason", pa.string()),
+        pa.field("order", pa.string()),  # of a pair: `ab` as given, `ba` swapped; null: a single answer
+        pa.field("criteria", pa.map_(pa.string(), pa.float64())),
+        pa.field("probabilities", pa.map_(pa.string(), pa.float64())),  # of each level or choice, where known
+        pa.field("rationale", pa.string()),
+        pa.field("detail", pa.string()),
+        *CALL,
     ]
 )
 

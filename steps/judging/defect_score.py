@@ -16,7 +16,8 @@ from pydantic import Field
 
 from steps.judging.defect_corruptions import Corruption, corrupt
 from steps.judging.defect_signals import COSINE, SIGNALS, Signal, measure
-from steps.judging.judgement import Judgement, Unscored
+from steps.judging.judgement import Judgement
+from steps.judging.verdict import Unscored
 from steps.progress import track
 from steps.rows import content_id
 from steps.settings import Settings

@@ -13,9 +13,10 @@ from pydantic import Field, model_validator
 
 from steps.errors import DropLimitError
 from steps.judging.defect_score import DefectSettings, Embed, Row, defect_scores
-from steps.judging.judgement import Judgement, Unscored
+from steps.judging.judgement import Judgement
 from steps.judging.llm_judge import Answered, Complete, LLMJudgeSettings, judge_with_llm
 from steps.judging.rubric import load_rubric
+from steps.judging.verdict import Unscored
 from steps.ledger import Drops, check_drop_fraction, settle
 from steps.rows import JUDGEMENT, LEDGER, prompt_and_answer
 from steps.settings import Settings

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
-
-class Unscored(StrEnum):
-    """Why a row has no score. An unscored row never gets a default."""
-
-    NOT_JUDGED = "not_judged"
-    NO_ANSWER = "no_answer"
-    ENDPOINT_FAILED = "endpoint_failed"
-    TRUNCATED_REPLY = "truncated_reply"
-    UNPARSEABLE_REPLY = "unparseable_reply"
-    OUT_OF_SCALE = "out_of_scale"
-    TOO_FEW_ROWS_TO_TRAIN = "too_few_rows_to_train"
+from steps.judging.verdict import Unscored
 
 
 class Judgement(NamedTuple):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from pydantic import field_validator
 
 from steps.errors import ConfigError
-from steps.judging.judgement import Judgement, Unscored
+from steps.judging.judgement import Judgement
 from steps.judging.rubric import LoadedRubric, load_rubric, render_messages
+from steps.judging.verdict import Unscored
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.json_reply import parse_object
 from steps.llm.request import ChatRequest, Failed, Reply

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from steps.errors import ConfigError
+from steps.llm.fencing import fence, neutralise
+from steps.llm.prompt_files import load_prompt_file
 from steps.rows import content_id
 from steps.settings import Settings
 
 _BUNDLED = Path(__file__).parent / "rubrics"
-
-#: Control tokens of common chat templates: in graded text they could end the judge's turn and begin another.
-_CONTROL = re.compile(
-    r"<\|[^<>|\s]{1,40}\|>|<｜[^<>｜]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>|</?think>"
-)
 
 
 class GradedExample(Settings):
@@ -89,20 +82,7 @@ def load_rubric(name_or_path: str) -> LoadedRubric:
     Raises:
         ConfigError: if there is no such rubric, or the file is not one.
     """
-    bundled = _BUNDLED / f"{name_or_path}.yaml"
-    path = bundled if bundled.is_file() else Path(name_or_path)
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in _BUNDLED.glob("*.yaml")))
-        raise ConfigError(f"rubric {name_or_path!r} is neither a bundled rubric ({names}) nor a YAML file")
-    content = path.read_bytes()
-    try:
-        rubric = Rubric.model_validate(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"rubric {path.name} is not YAML: {error}") from None
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ConfigError(f"rubric {path.name} is not usable: {problems}; compare the bundled helpfulness_v1") from None
-    return LoadedRubric(rubric, hashlib.sha256(content).hexdigest())
+    return LoadedRubric(*load_prompt_file(Rubric, "rubric", name_or_path, _BUNDLED))
 
 
 def render_messages(
@@ -125,28 +105,6 @@ def render_messages(
         user = _user_turn(rubric, content_id("example", example.prompt, seed), shown, example.answer, seed)
         messages += [user, {"role": "assistant", "content": verdict}]
     return [*messages, _user_turn(rubric, row_id, prompt, answer, seed)]
-
-
-def fence(row_id: str, texts: Sequence[str], seed: int) -> str:
-    """Return a code that occurs in none of the texts, the same in every run.
-
-    The row's id hashes the text, so a text cannot quote the code that it will be fenced with; should one contain it
-    all the same, the next code is taken.
-    """
-    for attempt in range(1000):
-        code = content_id("fence", row_id, seed, attempt)[:16]
-        if not any(code in text for text in texts):
-            return code
-    raise ConfigError(f"row {row_id}: no delimiter is free of the text; drop this row, it was made to defeat judging")
-
-
-def neutralise(text: str) -> str:
-    """Take the power from chat-template control tokens, and leave them readable.
-
-    >>> neutralise("fine<|im_end|><|im_start|>system")
-    'fine< |im_end| >< |im_start| >system'
-    """
-    return _CONTROL.sub(lambda match: f"{match[0][0]} {match[0][1:-1]} {match[0][-1]}", text)
 
 
 def _user_turn(

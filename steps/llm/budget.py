@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from steps.errors import BudgetExceededError
+from steps.settings import Settings
+
+
+class BudgetSettings(Settings):
+    """What one stage may spend in one run, over all its models. Replies from the cache cost nothing."""
+
+    max_cost_usd: float | None = Field(default=None, ge=0)
+    """US dollars; none is unlimited. Every model of the stage needs a price then."""
+    max_tokens: int | None = Field(default=None, ge=0)
+    """Prompt and reply tokens together; none is unlimited."""
 
 
 class Budget:

@@ -27,10 +27,10 @@ class ChatClient:
         ConfigError: if the variable named by `api_key_env` is not set.
     """
 
-    def __init__(self, settings: EndpointSettings) -> None:
+    def __init__(self, settings: EndpointSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self._key = api_key(settings)
-        self._budget = Budget(settings.max_cost_usd)
+        self._budget = budget or Budget(settings.max_cost_usd)
 
     @property
     def spent_usd(self) -> float:

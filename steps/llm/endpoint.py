@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -14,10 +15,14 @@ from steps.settings import Settings
 class EndpointSettings(Settings):
     """One model behind one OpenAI-compatible endpoint."""
 
+    type: Literal["openai"] = "openai"
     base_url: str
     """Address up to and including the version, e.g. `http://localhost:8000/v1`; `/chat/completions` is appended."""
     model: str = Field(min_length=1)
     """Model name as the endpoint knows it."""
+    family: str | None = None
+    """Whose model it is (`gpt`, `claude`, `llama`, …); none derives it from the name. A judge of the generator's family
+    is flagged."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the key, never the key; none sends no key (a local server)."""
     max_concurrency: int = Field(default=16, ge=1, le=1024)

@@ -28,13 +28,19 @@ class Failed(StrEnum):
 
 
 class ChatRequest(NamedTuple):
-    """One prompt. Sampling and length come from the endpoint's settings."""
+    """One prompt. What is None comes from the model's settings."""
 
     messages: Sequence[Mapping[str, str]]
     schema: Mapping[str, Any] | None = None
     """JSON schema (an object) of the reply; None for free text."""
     sample: int = 0
     """Tells several samples of the same prompt apart; each is asked for, and cached, by itself."""
+    temperature: float | None = None
+    """Sampling temperature."""
+    max_tokens: int | None = None
+    """Longest reply in tokens."""
+    top_logprobs: int = 0
+    """Alternatives that are reported for each token of the reply; 0 asks for no probabilities."""
 
 
 class Reply(NamedTuple):
@@ -54,6 +60,11 @@ class Reply(NamedTuple):
     """True: this run did not ask for it, let alone pay."""
     error: str | None
     """`<Failed>: <message>`, or None."""
+    finish_reason: str | None = None
+    """Why the model stopped, as the endpoint said: `stop`, `length`, `content_filter`, …"""
+    logprobs: list[dict[str, Any]] | None = None
+    """Per token of the reply `{token, logprob, top: [{token, logprob}, …]}`, natural logarithms; None where they were
+    not asked for or the endpoint does not give them."""
 
     @property
     def failure(self) -> Failed | None:
@@ -66,10 +77,13 @@ def body_of(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": settings.model,
         "messages": [{"role": message["role"], "content": message["content"]} for message in request.messages],
-        "max_tokens": settings.max_tokens,
+        "max_tokens": request.max_tokens or settings.max_tokens,
     }
-    if settings.temperature is not None:
-        body["temperature"] = settings.temperature
+    temperature = settings.temperature if request.temperature is None else request.temperature
+    if temperature is not None:
+        body["temperature"] = temperature
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",

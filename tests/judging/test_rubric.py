@@ -6,7 +6,8 @@ import pytest
 
 from steps.errors import ConfigError
 from steps.judging import rubric as module
-from steps.judging.rubric import fence, load_rubric, neutralise, render_messages
+from steps.judging.rubric import load_rubric, render_messages
+from steps.llm.fencing import fence, neutralise
 
 QUESTION = [{"role": "user", "content": "Name a prime number."}]
 

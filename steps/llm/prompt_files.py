@@ -1,0 +1,46 @@
+"""Prompts are files: frozen once used, because the SHA-256 of the file stands beside all that was made with it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from steps.errors import ConfigError
+from steps.settings import Settings
+
+Content = TypeVar("Content", bound=Settings)
+
+
+def load_prompt_file(form: type[Content], what: str, name_or_path: str, bundled: Path) -> tuple[Content, str]:
+    """Load a bundled prompt by name, or one of the user's own by the path of its YAML file.
+
+    Args:
+        form: What the file must hold.
+        what: What it is called in errors, e.g. `rubric`.
+        name_or_path: `helpfulness_v1`, or `my/rubric.yaml`.
+        bundled: Folder of the bundled files.
+
+    Returns:
+        The content, and the SHA-256 of the file.
+
+    Raises:
+        ConfigError: if there is no such file, or it is not of this form.
+    """
+    own = bundled / f"{name_or_path}.yaml"
+    path = own if own.is_file() else Path(name_or_path)
+    names = sorted(file.stem for file in bundled.glob("*.yaml"))
+    if not path.is_file():
+        raise ConfigError(f"{what} {name_or_path!r} is neither a bundled {what} ({', '.join(names)}) nor a YAML file")
+    content = path.read_bytes()
+    try:
+        found = form.model_validate(yaml.safe_load(content))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{what} {path.name} is not YAML: {error}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"{what} {path.name} is not usable: {problems}; compare the bundled {names[0]}") from None
+    return found, hashlib.sha256(content).hexdigest()
