@@ -6,7 +6,7 @@ import pytest
 from steps.judging.defect_corruptions import Corruption, corrupt
 from steps.judging.defect_score import DefectSettings, Row, _explain, _folds, defect_scores
 from steps.judging.defect_signals import SIGNALS, Signal, measure
-from steps.judging.judgement import Unscored
+from steps.judging.verdict import Unscored
 from tests.judging.conftest import conversations
 
 SETTINGS = DefectSettings(embedder=None)
