@@ -11,8 +11,8 @@ from steps.errors import ConfigError
 from steps.judging.judgement import Judgement
 from steps.judging.rubric import LoadedRubric, load_rubric, render_messages
 from steps.judging.verdict import Unscored
-from steps.llm.endpoint import EndpointSettings
 from steps.llm.json_reply import parse_object
+from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Failed, Reply
 from steps.settings import Settings
 
@@ -29,7 +29,7 @@ _UNSCORED = {
 class LLMJudgeSettings(Settings):
     """Which model judges, and by which rubric."""
 
-    endpoint: EndpointSettings
+    endpoint: Model
     """The judging model."""
     rubric: str = "helpfulness_v1"
     """Name of a bundled rubric, or the path of a YAML file of the same form."""
