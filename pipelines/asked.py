@@ -54,7 +54,7 @@ def latency(seconds: dict[str, float | None]) -> str:
     """Write the percentiles p50, p90 and p99; nothing where no reply was waited for.
 
     >>> latency({"p50": 0.21, "p90": 1.0, "p99": 12.345})
-    '0.21 / 1.0 / 12 s'
+    '0.21 / 1 / 12 s'
     """
     values = [seconds[name] for name in ("p50", "p90", "p99")]
     return " / ".join(f"{value:.2g}" for value in values if value is not None) + " s" if None not in values else ""
