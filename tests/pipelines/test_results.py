@@ -34,7 +34,8 @@ def page():
         summary = {
             "run": "r", "pipeline": "curate", "model": "m", "model_version": "v", "wall_s": 1.0, "verdict": None,
             "stages": [stage], "sources": [], "splits": {"train": 1000}, "tokens": {"train": tokens}, "planted": [],
-            "asked": asked_of({"preference_report": {"usage": usage or {}}}), "models": {}, "steps": [], "artifacts": [],
+            "asked": asked_of({"preference_report": {"usage": usage or {}}}),
+            "models": {}, "steps": [], "artifacts": [],
         }  # fmt: skip
         html = render_report(Results(summary, {"curation_report": curation}, None)).split("</head>")[1]
         assert "<b>no</b>" not in html
