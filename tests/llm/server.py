@@ -24,7 +24,7 @@ class FakeEndpoint:
     connection ends within the reply), `drip` (the head at once, the rest never), `not_json`, `no_usage`, `null`.
 
     `can` names what it heeds: `json_schema`, `tool`, `logprobs`, `seed`; the rest is ignored in silence. Probes for it
-    are answered apart: they take no fault, and stand in `probes` rather than `bodies` and `asked`.
+    are answered apart: they take no fault, use no tokens, and stand in `probes` rather than `bodies` and `asked`.
     """
 
     def __init__(self, answer: Answerer | None = None, can: Iterable[str] = ("json_schema",)) -> None:
@@ -130,7 +130,8 @@ class FakeEndpoint:
             text = f"words of seed {body['seed']}"
         if "response_format" in body and "json_schema" in self.can:
             text = _first_object(body["response_format"]["json_schema"]["schema"])
-        return web.json_response(self._payload(body, text))
+        payload = self._payload(body, text)
+        return web.json_response({**payload, "usage": {"prompt_tokens": 0, "completion_tokens": 0}})
 
     def _payload(self, body: dict[str, Any], text: str | None) -> dict[str, Any]:
         """A reply; where a tool is asked for, and known, it is called with the text or a first object."""
