@@ -73,9 +73,7 @@ def estimate(
         share: Fraction of all requests that `requests` is.
         basis: What `requests` are made of, for the reader.
     """
-    keys = [request_key(request, settings) for request in requests]
-    cached = _cached(settings, keys)
-    unsent = [request for key, request in zip(keys, requests, strict=True) if key not in cached]
+    cached, unsent = _look_up(settings, requests)
     texts = [message["content"] for request in unsent for message in request.messages]
     if count_tokens is None:
         counted = sum(len(text) for text in texts) // CHARACTERS_PER_TOKEN
@@ -101,14 +99,22 @@ def estimate(
     )
 
 
-def _cached(settings: EndpointSettings | InProcessSettings, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Look requests up in the reply cache; a file that is not there is not made."""
-    if settings.cache_path is None or not Path(settings.cache_path).is_file():
-        return {}
+def _look_up(
+    settings: EndpointSettings | InProcessSettings, requests: Sequence[ChatRequest]
+) -> tuple[dict[str, dict[str, Any]], list[ChatRequest]]:
+    """Return the cached replies by key, and the requests without one; a cache file that is not there is not made.
+
+    Replies of a model in this process are stored under the hash of its weights, and cost nothing: they are not looked up.
+    """
+    path = settings.cache_path
+    if isinstance(settings, InProcessSettings) or path is None or not Path(path).is_file():
+        return {}, list(requests)
     from steps.llm.cache import ReplyCache
 
-    with ReplyCache(Path(settings.cache_path)) as cache:
-        return cache.get_many(keys)
+    keys = [request_key(request, settings) for request in requests]
+    with ReplyCache(Path(path)) as cache:
+        cached = cache.get_many(keys)
+    return cached, [request for key, request in zip(keys, requests, strict=True) if key not in cached]
 
 
 def _cost(settings: EndpointSettings | InProcessSettings, prompt_tokens: int, reply_tokens: int) -> float | None:
