@@ -104,7 +104,7 @@ def _look_up(
 ) -> tuple[dict[str, dict[str, Any]], list[ChatRequest]]:
     """Return the cached replies by key, and the requests without one; a cache file that is not there is not made.
 
-    Replies of a model in this process are stored under the hash of its weights, and cost nothing: they are not looked up.
+    A model in this process costs nothing, so its replies are not looked up.
     """
     path = settings.cache_path
     if isinstance(settings, InProcessSettings) or path is None or not Path(path).is_file():
