@@ -274,7 +274,7 @@ def _areas(
     from sklearn.metrics import roc_auc_score
 
     rng = random.Random(f"classifier:{seed}")
-    areas = []
+    areas: list[float] = []
     while len(areas) < _RESAMPLES:
         drawn = np.array(rng.choices(range(len(y)), k=len(y)))
         if 0 < y[drawn].sum() < len(y):

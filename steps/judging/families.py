@@ -95,7 +95,8 @@ def same_family(judges: Iterable[_Judge], generators: Iterable[str | tuple[str, 
             written.setdefault(found, set()).add(name)
     return sorted(
         f"judge {judge.judge_name} and the generator {', '.join(sorted(written[shared]))} are of one family "
-        f"({shared}): models favour texts of their own; add a judge of another family, or set `family` if the name misleads"
+        f"({shared}): models favour texts of their own; add a judge of another family, or set `family` if the name "
+        "misleads"
         for judge in judges
         if judge.model_family is not None
         for shared in families_of(*judge.model_family) & written.keys()
