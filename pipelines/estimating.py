@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.in_process import InProcessSettings
-from steps.llm.request import ChatRequest, Failed, Reply, request_key
+from steps.llm.request import ChatRequest, request_key
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
@@ -18,19 +18,6 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 TEMPLATE_TOKENS_PER_TURN = 5
 #: Without a tokenizer at hand: English text has about four characters a token in vocabularies of 32,000 to 200,000.
 CHARACTERS_PER_TOKEN = 4
-
-
-class Recorder:
-    """Stands in for a model: keeps what it is asked, and answers nothing."""
-
-    def __init__(self) -> None:
-        self.requests: list[ChatRequest] = []
-
-    def __call__(self, requests: Sequence[ChatRequest], description: str = "") -> list[Reply]:
-        """Keep the requests, and fail each."""
-        self.requests += requests
-        nothing = Reply("", "", 0, 0, None, 0.0, 0, False, f"{Failed.NOT_SENT}: only estimated")
-        return [nothing] * len(requests)
 
 
 class Estimate(NamedTuple):
