@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -38,6 +38,7 @@ class FakeEndpoint:
         self.faults: deque[str | tuple[int, dict[str, str], str]] = deque()
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.headers: list[Mapping[str, str]] = []
         self.asked: Counter[str] = Counter()
         self.latency_s = 0.0
         self.in_flight = self.most_in_flight = 0
@@ -80,6 +81,7 @@ class FakeEndpoint:
             self.probes.append(body)
             return self._answer_probe(body)
         self.bodies.append(body)
+        self.headers.append(request.headers)
         self.keys.append(request.headers.get("Authorization"))
         self.asked[body["messages"][-1]["content"]] += 1
         self.in_flight += 1
