@@ -18,8 +18,13 @@ _BURST_S = 1.0
 _BYTES_PER_TOKEN = 4.0
 #: Weight of the newest reply in the running means that token estimates are made from.
 _NEWEST = 0.05
-#: A cut halves the limit, and this many windows without another one bring it back.
+#: Windows without overload that bring the limit back from half. A window is as many attempts as may be in flight.
 _WINDOWS_TO_RECOVER = 8
+#: Share of overloaded attempts in a window that says nothing about the load: hosts refuse a few at any time.
+_STRAY = 0.05
+#: Overloads in a row, without an answer between them, that make everybody wait as `Retry-After` asks; a single one
+#: concerns its own request alone.
+_OVERLOADS_FOR_ALL = 3
 
 
 class Health(Enum):
@@ -173,7 +178,8 @@ class Pacing:
         self._max_wait_s = settings.max_wait_s
         self.limit = float(settings.max_concurrency)
         self._in_flight = 0
-        self._resume_at = self._cut_at = -math.inf
+        self._resume_at = self._window_at = -math.inf
+        self._in_window = self._overloaded = self._overloads_in_row = 0
         self._turnstile = asyncio.Lock()
         self._changed: asyncio.Future[None] | None = None
         self._stopped = asyncio.Event()
@@ -222,20 +228,35 @@ class Pacing:
         now = time.monotonic()
         self._in_flight -= 1
         try:
-            if retry_after_s is not None:
+            self._overloads_in_row = self._overloads_in_row + 1 if health is Health.OVERLOADED else 0
+            if retry_after_s is not None and self._overloads_in_row >= _OVERLOADS_FOR_ALL:
                 self._resume_at = max(self._resume_at, now + min(retry_after_s, self._max_wait_s))
-            if health is Health.OVERLOADED and ticket.sent_at > self._cut_at:
-                # One cut per window: the other requests of the same window say nothing new.
-                self.limit, self._cut_at = max(1.0, min(self.limit, self._in_flight + 1) / 2), now
-            if health is Health.ANSWERED:
-                gain = max(1.0, self._most / (2 * _WINDOWS_TO_RECOVER))
-                self.limit = min(float(self._most), self.limit + gain / self.limit)
+            self._adapt(ticket, health, now)
             if health in {Health.ANSWERED, Health.REFUSED}:
                 self._breaker.alive()
             else:
                 self._breaker.failed(now, ticket.is_trial, message, is_unreachable)
         finally:
             self._wake()
+
+    def _adapt(self, ticket: Ticket, health: Health, now: float) -> None:
+        """At the end of each window, lower the limit by half the share of overloads in it, or raise it by a step.
+
+        As congestion is controlled within data centres (DCTCP, RFC 8257): a few overloads cost little, a window of
+        nothing else halves the limit. What was sent before the last change says nothing about it.
+        """
+        if ticket.sent_at < self._window_at:
+            return
+        self._in_window += 1
+        self._overloaded += health is Health.OVERLOADED
+        if self._in_window < int(self.limit):
+            return
+        share = self._overloaded / self._in_window
+        if share <= _STRAY:
+            self.limit = min(float(self._most), self.limit + max(1.0, self._most / (2 * _WINDOWS_TO_RECOVER)))
+        else:
+            self.limit, self._window_at = max(1.0, self.limit * (1 - share / 2)), now
+        self._in_window = self._overloaded = 0
 
     def abandon(self, ticket: Ticket) -> None:
         """Give the place back of a request that was not sent after all."""

@@ -124,9 +124,14 @@ class Transport:
             if not outcome.retryable:
                 return Asked(outcome, attempt + 1, first_sent_at)
             if attempt + 1 < max_attempts:
-                bound_s = min(self._settings.backoff_s * 2**attempt, self._settings.max_wait_s)
-                await self.pacing.sleep(self._jitter.uniform(0, bound_s))
+                await self.pacing.sleep(self._wait_s(attempt, outcome.retry_after_s))
         return Asked(outcome, max_attempts, first_sent_at)
+
+    def _wait_s(self, attempt: int, retry_after_s: float | None) -> float:
+        """Return the seconds until the next attempt: as the endpoint asks, and a random, growing time on top."""
+        most_s = self._settings.max_wait_s
+        jitter_s = self._jitter.uniform(0, min(self._settings.backoff_s * 2**attempt, most_s))
+        return jitter_s if retry_after_s is None else min(retry_after_s, most_s) + jitter_s
 
     async def _reserve(self, worst: Spend) -> bool:
         """Wait for room in the budget; False if the run was stopped meanwhile."""
