@@ -65,7 +65,18 @@ class ChatClient:
             BudgetExceededError: if the next request could exceed the budget; all that was paid for is cached.
             InputError: if the cache file cannot be used.
         """
+        if self.settings.batch is not None:
+            return self._complete_in_batches(requests, description)
         return complete_side_by_side([(self, requests)], description)[0]
+
+    def _complete_in_batches(self, requests: Sequence[ChatRequest], description: str) -> list[Reply]:
+        from steps.llm.batch_client import BatchClient
+
+        client = BatchClient(self.settings, self.budget)
+        try:
+            return client.complete_all(requests, description)
+        finally:
+            self.spent_usd += client.spent_usd
 
 
 def complete_side_by_side(
@@ -88,7 +99,7 @@ def complete_side_by_side(
     with ExitStack() as stack:
         jobs = [
             stack.enter_context(_EndpointJob(client, requests))
-            if isinstance(client, ChatClient)
+            if isinstance(client, ChatClient) and client.settings.batch is None
             else _OtherJob(client, requests, description)
             for client, requests in asked
         ]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from steps.errors import ConfigError
+from steps.llm.batch import BatchSettings
 from steps.settings import Settings
 
 #: What the client itself puts into a call; `extra_body` cannot replace it.
@@ -87,6 +88,8 @@ class EndpointSettings(Settings):
     """US dollars for a million prompt tokens that the endpoint had in its own cache; none: as all others."""
     price_per_million_output_usd: float | None = Field(default=None, ge=0)
     """US dollars for a million reply tokens, those of its reasoning included; none: unknown."""
+    batch: BatchSettings | None = None
+    """Ask through the endpoint's batches, which cost half and take up to a day; none asks each prompt at once."""
     cache_path: str | None = Field(default=".tunesmith/replies.sqlite", min_length=1)
     """SQLite file that keeps every reply, relative to the working directory; none asks (and pays) anew each time."""
 
@@ -106,6 +109,12 @@ class EndpointSettings(Settings):
         if taken := sorted(_OWN_FIELDS & value.keys()):
             raise ValueError(f"{', '.join(taken)} cannot be set here; use the settings of that name, or leave it out")
         return value
+
+    @model_validator(mode="after")
+    def _batches_need_a_cache(self) -> EndpointSettings:
+        if self.batch is not None and self.cache_path is None:
+            raise ValueError("batch needs a cache_path: the file in which a killed run finds its batches again")
+        return self
 
     @property
     def prices(self) -> tuple[float | None, float | None]:
