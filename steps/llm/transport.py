@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.llm.budget import Budget, Spend
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.pacing import Health, Pacing, Rates
+from steps.llm.pacing import Health, Pacing
+from steps.llm.rates import Rates
 from steps.llm.request import Failed, encoded, most_reply_tokens
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ import time
 import pytest
 
 from steps.errors import EndpointError
+from steps.llm.breaker import Breaker
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.pacing import Breaker, Health, Pacing, Rate, Rates
+from steps.llm.pacing import Health, Pacing
+from steps.llm.rates import Rate, Rates, Ticket
 from steps.llm.request import ChatRequest, Failed
 
 
@@ -45,18 +47,16 @@ def test_what_was_estimated_too_high_is_given_back():
 
 def test_the_estimate_of_tokens_learns_from_the_replies():
     rates = Rates(settings(tokens_per_minute=1000))
-    pacing_estimates = []
+    estimates = []
     for _ in range(200):
         estimated = rates.take(0.0, 400, 1024)
-        pacing_estimates.append(estimated)
+        estimates.append(estimated)
         rates.settle(_ticket(400, estimated), 80, 20)
-    assert pacing_estimates[0] == 400 / 4 + 1024
-    assert pacing_estimates[-1] == pytest.approx(100, rel=0.05)
+    assert estimates[0] == 400 / 4 + 1024
+    assert estimates[-1] == pytest.approx(100, rel=0.05)
 
 
 def _ticket(prompt_bytes, estimated):
-    from steps.llm.pacing import Ticket
-
     return Ticket(0.0, prompt_bytes, estimated, False)
 
 
