@@ -16,14 +16,13 @@ from pydantic import Field
 from steps.errors import BudgetExceededError, InputError
 from steps.llm.budget import Budget, Spend
 from steps.llm.cache import ReplyCache
-from steps.llm.checking import asked_again, error_of, is_repairable
+from steps.llm.checking import Problem, problem_of, second_try
 from steps.llm.request import ChatRequest, Failed, Reply, with_schema
 from steps.progress import Bar, progress
 from steps.settings import Settings
 
 if TYPE_CHECKING:
     from steps.chat.model import Loaded
-    from steps.llm.sampling import Chooser
 
 
 class InProcessSettings(Settings):
@@ -56,7 +55,6 @@ class _Turn(NamedTuple):
 
     key: str
     request: ChatRequest
-    messages: Sequence[Mapping[str, str]]
     ids: list[int]
     max_tokens: int
     attempt: int
@@ -110,16 +108,14 @@ class InProcessClient:
 
     def _answers(self, todo: Mapping[str, ChatRequest], bar: Bar) -> Iterator[tuple[str, Reply]]:
         """Yield the requests' replies, as each batch is done; a reply that misses the form is asked for once more."""
-        turns, refused, again = [], {}, []
+        turns, again = [], []
         for key, request in todo.items():
-            messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
-            turn = self._turn(key, request, messages, request.max_tokens or self.settings.max_tokens, 1)
+            turn = self._turn(key, request, 1)
             if isinstance(turn, _Turn):
                 turns.append(turn)
             else:
-                refused[key] = turn
-        yield from refused.items()
-        bar.advance(len(refused))
+                yield key, turn
+                bar.advance()
         firsts: dict[str, Reply] = {}
         for turn, reply in self._rounds(turns):
             second = self._second(turn, reply)
@@ -135,23 +131,22 @@ class InProcessClient:
 
     def _second(self, turn: _Turn, reply: Reply) -> _Turn | None:
         """Return the second try of a request, if it can come out better than the first."""
-        if reply.error is None or not is_repairable(reply.error):
+        problem = _problem_of(reply, turn.request)
+        if problem is None or not problem.is_worth_asking_again:
             return None
-        messages = asked_again(turn.messages, reply.error)
-        second = self._turn(turn.key, turn.request, messages, 2 * turn.max_tokens, 2)
+        second = self._turn(turn.key, second_try(turn.request, turn.max_tokens, problem), 2)
         if not isinstance(second, _Turn):
             return None
         is_same = second.ids == turn.ids and second.max_tokens == turn.max_tokens
         return None if is_same and self._temperature(turn.request) == 0 else second
 
-    def _turn(
-        self, key: str, request: ChatRequest, messages: Sequence[Mapping[str, str]], max_tokens: int, attempt: int
-    ) -> _Turn | Reply:
-        """Tokenise a prompt; one that fits the context for a part of `max_tokens` only gets that part."""
+    def _turn(self, key: str, request: ChatRequest, attempt: int) -> _Turn | Reply:
+        """Tokenise a prompt; one that fits the context for a part of its `max_tokens` only gets that part."""
         from steps.chat.model import context_length
         from steps.chat.render import encode_prompt
 
         loaded = self._model()
+        messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
         try:
             ids = encode_prompt(loaded.tokenizer, messages)
         except InputError as error:
@@ -159,7 +154,7 @@ class InProcessClient:
         room = context_length(loaded.model) - len(ids)
         if room < 1:
             return self._refused(f"the prompt has {len(ids)} tokens, which leaves no room in the model's context")
-        return _Turn(key, request, messages, ids, min(max_tokens, room), attempt)
+        return _Turn(key, request, ids, min(request.max_tokens or self.settings.max_tokens, room), attempt)
 
     def _refused(self, why: str) -> Reply:
         return Reply("", self.settings.model, 0, 0, 0.0, 0.0, 0, False, f"{Failed.REQUEST_REFUSED}: {why}")
@@ -206,17 +201,16 @@ class InProcessClient:
         from steps.llm.sampling import Chooser, Draw
 
         loaded = self._model()
-        chooser = Chooser(
-            [
-                Draw(
-                    self._temperature(turn.request),
-                    self.settings.top_p,
-                    f"{turn.key}-{turn.attempt}",
-                    turn.request.top_logprobs,
-                )
-                for turn in turns
-            ]
-        )
+        draws = [
+            Draw(
+                self._temperature(turn.request),
+                self.settings.top_p,
+                f"{turn.key}-{turn.attempt}",
+                turn.request.top_logprobs,
+            )
+            for turn in turns
+        ]
+        chooser = Chooser(draws)
         decoding = GenerationConfig(
             max_new_tokens=max(turn.max_tokens for turn in turns),
             do_sample=False,
@@ -227,33 +221,31 @@ class InProcessClient:
         with own_decoding(loaded):
             found = continuations(loaded, [turn.ids for turn in turns], decoding, chooser)
         latency_s = time.perf_counter() - started
-        return [
-            self._reply(
-                turn, tokens[: turn.max_tokens], stopped and len(tokens) <= turn.max_tokens, latency_s, chooser, i
-            )
-            for i, (turn, (tokens, stopped)) in enumerate(zip(turns, found, strict=True))
-        ]
+        replies = []
+        for row, (turn, (tokens, stopped)) in enumerate(zip(turns, found, strict=True)):
+            # The batch went on for the turn that may be longest.
+            kept = tokens[: turn.max_tokens]
+            notes = chooser.logprobs(row, kept, loaded.tokenizer)
+            replies.append(self._reply(turn, kept, stopped and len(kept) == len(tokens), latency_s, notes))
+        return replies
 
-    def _reply(
-        self, turn: _Turn, tokens: list[int], stopped: bool, latency_s: float, chooser: Chooser, row: int
-    ) -> Reply:
-        tokenizer = self._model().tokenizer
-        text = tokenizer.decode(tokens, skip_special_tokens=True)
-        finish_reason = "stop" if stopped else "length"
-        logprobs = chooser.logprobs(row, tokens[:-1] if stopped else tokens, tokenizer)
-        return Reply(
-            text,
-            self.settings.model,
-            len(turn.ids),
-            len(tokens),
-            0.0,
-            latency_s,
-            1,
-            False,
-            error_of(text, finish_reason, len(tokens), turn.request.schema),
-            finish_reason,
-            logprobs if turn.request.top_logprobs else None,
+    def _reply(self, turn: _Turn, tokens: list[int], stopped: bool, latency_s: float, notes: list[Any]) -> Reply:
+        reply = Reply(
+            text=self._model().tokenizer.decode(tokens, skip_special_tokens=True),
+            model=self.settings.model,
+            prompt_tokens=len(turn.ids),
+            completion_tokens=len(tokens),
+            cost_usd=0.0,
+            latency_s=latency_s,
+            attempts=1,
+            cached=False,
+            error=None,
+            finish_reason="stop" if stopped else "length",
+            # The token that ends the turn is none of the text.
+            logprobs=notes[: len(tokens) - stopped] if turn.request.top_logprobs else None,
         )
+        problem = _problem_of(reply, turn.request)
+        return reply if problem is None else reply._replace(error=str(problem))
 
     def _temperature(self, request: ChatRequest) -> float:
         return self.settings.temperature if request.temperature is None else request.temperature
@@ -277,6 +269,10 @@ class InProcessClient:
                 loaded.model.to(self.settings.device)
             self._loaded = loaded
         return self._loaded
+
+
+def _problem_of(reply: Reply, request: ChatRequest) -> Problem | None:
+    return problem_of(reply.text, reply.finish_reason or "stop", reply.completion_tokens, request.schema)
 
 
 def _worst(turn: _Turn) -> Spend:
