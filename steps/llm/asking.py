@@ -9,7 +9,7 @@ from typing import Any
 from steps.errors import EndpointError
 from steps.llm.checking import Problem, problem_of, second_try
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.request import ChatRequest, Failed, Reply, Structure, body_of
+from steps.llm.request import ChatRequest, Reply, Structure, body_of
 from steps.llm.transport import Answer, Asked, Failure, Transport
 
 #: Statuses by which an endpoint says that it does not know `response_format`, or not this schema.
