@@ -97,13 +97,13 @@ def chunk_document(row: Mapping[str, Any], settings: ChunkSettings, count_tokens
     """
     text = row["text"]
     whole = _trimmed(text, 0, len(text))
-    title = (row["title"],) if row.get("title") else ()
+    title: tuple[str, ...] = (row["title"],) if row.get("title") else ()
     if whole[0] == whole[1]:
         return Chunked([], 0, 0)
     n_tokens = count_tokens([text[slice(*whole)]])[0]
     pieces = _pieces(text, row["format"], title)
     if n_tokens <= settings.max_tokens:
-        spans, n_cut = [(*whole, title)], 0
+        spans, n_cut = [(whole[0], whole[1], title)], 0
     else:
         budget = settings.max_tokens - settings.overlap_tokens
         fitting, n_cut = _fitting(text, pieces, budget, count_tokens)
@@ -163,7 +163,7 @@ def _fitting(text: str, pieces: list[_Piece], budget: int, count_tokens: CountTo
 def _cut(
     text: str, span: tuple[int, int], budget: int, count_tokens: CountTokens, finer: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield parts within the budget: whole lines, whole sentences of a longer line, whole words of a longer sentence."""
+    """Yield parts within the budget: whole lines, whole sentences of a longer line, whole words of longer ones."""
     parts = list(_BORDERS[finer](text, *span))
     sizes = count_tokens([text[start:end] for start, end in parts])
     held: tuple[int, int] | None = None
@@ -287,5 +287,3 @@ def _trimmed(text: str, start: int, end: int, indent: bool = False) -> tuple[int
     part = text[start:end]
     left = 0 if indent and part.strip() else len(part) - len(part.lstrip())
     return start + left, max(start + left, end - (len(part) - len(part.rstrip())))
-
-

@@ -34,9 +34,7 @@ _IDENTIFIER = re.compile(
     r"|(?<![\w.])([A-Za-z]\w*(?:\.[A-Za-z_]\w+)+)|(?<!\w)([A-Za-z_]\w*)\(\)"
 )
 _CAPITALISED = re.compile(r"(?<![\w`'’./-])[A-Z][\w-]*\w")
-_MARKUP = re.compile(
-    r"\*{1,3}|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)|!?\[([^\]]*)\]\([^)]*\)|<?https?://[^\s>)\]]+>?"
-)
+_MARKUP = re.compile(r"\*{1,3}|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)|!?\[([^\]]*)\]\([^)]*\)|<?https?://[^\s>)\]]+>?")
 _ADDRESS = re.compile(r"https?://[^\s>)\]\"'`]*[\w/]")
 #: Behind these a capital letter is no sign of a name.
 _BEGINS = re.compile(r"(?:\A|[:—–.!?(\[|\"“]\s?)[\s\"'“(]*\Z")

@@ -14,9 +14,10 @@ from steps.ledger import check_books, check_drop_fraction
 from steps.llm.budget import Budget
 from steps.llm.models import open_client
 from steps.llm.request import ChatRequest, Reply
-from steps.rows import EXAMPLES, GENERATIONS, LEDGER, content_id, messages_id, table
+from steps.rows import EXAMPLES, GENERATIONS, LEDGER, table
 from steps.synthesis.chunks import Chunked, CountTokens, chunk_document
 from steps.synthesis.evolution import evolution_units, not_evolved
+from steps.synthesis.generation_rows import STAGE, call_of, decision_of, example_of, grounding_of, revision_of
 from steps.synthesis.generation_settings import GenerationSettings
 from steps.synthesis.grounding import STAGE as GROUND
 from steps.synthesis.grounding import Finding, GroundDrop, ground
@@ -24,10 +25,9 @@ from steps.synthesis.grounding_judge import judge_requests, questions, read_verd
 from steps.synthesis.people import load_personas, load_seeds
 from steps.synthesis.plan import Origin, Unit, plan_units
 from steps.synthesis.prompts import LoadedPrompt, PromptKind, fence_of, render
-from steps.synthesis.replies import UNGENERATED, Messages, Read, read_reply
+from steps.synthesis.replies import UNGENERATED, Read, read_reply
 from steps.tables import Spill, batches_of
 
-STAGE = "generate"
 #: `complete_all` of a client, or anything that answers requests in order.
 Complete = Callable[[Sequence[ChatRequest]], list[Reply]]
 #: A kept or checked row with the request that it came from.
@@ -156,7 +156,7 @@ class _Run:
             return made
         kept, failed = self._check(made)
         if self._settings.revise:
-            again = [unit for unit, row, finding in failed for unit in _revision(unit, row, finding)]
+            again = [unit for unit, row, finding in failed for unit in revision_of(unit, row, finding)]
             kept += self._check(self._ask(again))[0] if again else []
         return kept
 
@@ -172,9 +172,9 @@ class _Run:
             read = _harder_only(
                 read_reply(reply, unit, loaded.prompt, fence_of(unit.id, unit.shown(), self._settings.seed)), unit
             )
-            made += [(unit, _example(unit, pair, at, reply, loaded)) for at, pair in enumerate(read.pairs)]
-            calls.append(_call(unit, reply, loaded, read.n_held))
-            decisions.append(_decision(unit, read))
+            made += [(unit, example_of(unit, pair, at, reply, loaded)) for at, pair in enumerate(read.pairs)]
+            calls.append(call_of(unit, reply, loaded, read.n_held))
+            decisions.append(decision_of(unit, read))
             self._n_failed += read.drop in UNGENERATED
         self._n_units += len(units)
         self._generations.append(table(calls, GENERATIONS))
@@ -200,9 +200,9 @@ class _Run:
         common = ", ".join(f"{reason}: {count}" for reason, count in Counter(failed).most_common(2))
         raise DropLimitError(
             f"stage {STAGE}: {self._n_failed} of {self._n_units} requests gave no usable reply, more than "
-            f"max_ungenerated_fraction={self._settings.max_ungenerated_fraction:g} allows. Most frequent: {common}. The "
-            "replies that were usable are in the reply cache: correct the endpoint or raise max_tokens and run again, "
-            "only the rest is asked for, or raise curation.synthesise.generate.max_ungenerated_fraction",
+            f"max_ungenerated_fraction={self._settings.max_ungenerated_fraction:g} allows. Most frequent: {common}. "
+            "Usable replies are in the reply cache: correct the endpoint or raise max_tokens and run again, only "
+            "the rest is asked for, or raise curation.synthesise.generate.max_ungenerated_fraction",
             ledger,
         )
 
@@ -217,7 +217,7 @@ class _Run:
         kept = [(unit, row) for unit, row in made if findings[row["id"]].drop is None]
         failed = [(unit, row, findings[row["id"]]) for unit, row in made if findings[row["id"]].drop is not None]
         self._n_pairs += len(made)
-        decisions = [_grounded(unit, row, findings[row["id"]]) for unit, row in made]
+        decisions = [grounding_of(unit, row, findings[row["id"]]) for unit, row in made]
         self._pairs.append(table(decisions, LEDGER))
         return kept, failed
 
@@ -235,7 +235,7 @@ class _Run:
         self._n_judged += len(asked)
         calls = [
             {
-                **_call(one.unit, reply, loaded, len(one.claims)),
+                **call_of(one.unit, reply, loaded, len(one.claims)),
                 "id": one.id,
                 "kind": GROUND,
                 "derived_from": one.row["id"],
@@ -260,91 +260,3 @@ def _harder_only(read: Read, unit: Unit) -> Read:
     if problem is None:
         return read
     return Read([], read.refused, read.n_held, *problem)
-
-
-def _revision(unit: Unit, row: Mapping[str, Any], finding: Finding) -> Iterator[Unit]:
-    """Yield the request to correct an answer, where it is known what lacks support."""
-    if finding.unsupported:
-        yield unit._replace(
-            id=content_id("revise", row["id"]),
-            kind=f"{row['kind']}+revise",
-            prompt_kind="revise",
-            n_pairs=1,
-            persona=None,
-            examples=(),
-            operation=None,
-            parent=row,
-            claims=finding.unsupported,
-        )
-
-
-def _example(unit: Unit, messages: Messages, at: int, reply: Reply, loaded: LoadedPrompt) -> dict[str, Any]:
-    return {
-        "id": messages_id(messages, unit.id, at),
-        "messages": messages,
-        "kind": unit.kind,
-        "source": unit.origin.source,
-        "path": unit.origin.path,
-        "document_id": unit.origin.document_id,
-        "group_id": unit.origin.document_id,
-        "span_start": unit.chunk.start,
-        "span_end": unit.chunk.end,
-        "licence": unit.origin.licence,
-        "chunk_id": unit.chunk.id,
-        "generator": reply.model,
-        "prompt_version": loaded.prompt.name,
-        "prompt_sha256": loaded.sha256,
-        "derived_from": unit.parent["id"] if unit.parent else None,
-    }
-
-
-def _call(unit: Unit, reply: Reply, loaded: LoadedPrompt, n_held: int) -> dict[str, Any]:
-    told = ("model", "finish_reason", "error", "attempts", "prompt_tokens", "completion_tokens", "cost_usd", "latency_s")
-    return {
-        "id": unit.id,
-        "document_id": unit.origin.document_id,
-        "chunk_id": unit.chunk.id,
-        "span_start": unit.chunk.start,
-        "span_end": unit.chunk.end,
-        "kind": unit.kind,
-        "persona": unit.persona,
-        "derived_from": unit.parent["id"] if unit.parent else None,
-        "n_pairs": n_held,
-        "prompt_version": loaded.prompt.name,
-        "prompt_sha256": loaded.sha256,
-        "raw": reply.text,
-        "cached": reply.cached,
-        **{name: getattr(reply, name) for name in told},
-    }
-
-
-def _decision(unit: Unit, read: Read) -> dict[str, Any]:
-    """Write the ledger row of one request; the evidence is the row that was to be rewritten, or else the chunk."""
-    evidence = unit.parent["id"] if unit.parent else unit.chunk.id
-    if read.drop is not None:
-        said = "; ".join(part for part in (unit.kind, unit.origin.path, read.detail) if part)
-        decision, reason = "dropped", read.drop.value
-    else:
-        refused = f"; refused: {read.detail}" if read.detail else ""
-        said = f"{unit.kind}: {len(read.pairs)} of {unit.n_pairs} pairs{refused}"
-        decision, reason = "kept", None
-    return {
-        "row_id": unit.id,
-        "stage": STAGE,
-        "decision": decision,
-        "reason": reason,
-        "evidence_id": evidence,
-        "detail": said,
-    }
-
-
-def _grounded(unit: Unit, row: Mapping[str, Any], finding: Finding) -> dict[str, Any]:
-    return {
-        "row_id": row["id"],
-        "stage": GROUND,
-        "decision": "kept" if finding.drop is None else "dropped",
-        "reason": finding.drop.value if finding.drop else None,
-        "evidence_id": unit.chunk.id,
-        "score": finding.score,
-        "detail": finding.detail,
-    }

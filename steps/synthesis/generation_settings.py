@@ -78,7 +78,7 @@ class GenerationSettings(Settings):
         min_length=1,
     )
     """Weight of each kind of pair; 0 leaves it out. `code` is asked only of chunks that hold code."""
-    prompts: dict[PromptKind, str] = {}
+    prompts: dict[PromptKind, str] = Field(default={})
     """Prompts in the place of the bundled ones: by kind, the path of a YAML file of the same form."""
     chunks: ChunkSettings = ChunkSettings()
     pairs_per_chunk: int = Field(default=3, ge=1, le=50)
@@ -89,8 +89,8 @@ class GenerationSettings(Settings):
     """Who asks, for diversity (Ge et al. 2024, Persona Hub, arXiv:2406.20094): the bundled list, or the path of a YAML
     file of the same form; one is drawn for each request. None: nobody in particular."""
     few_shot_path: str | None = None
-    """JSONL of your own pairs, one `{"instruction": …, "answer": …}` a line, with `"kind"` where an example is meant for
-    one kind alone: the tone and form that is wanted."""
+    """JSONL of your own pairs, one `{"instruction": …, "answer": …}` a line, with `"kind"` where an example is meant
+    for one kind alone: the tone and form that is wanted."""
     few_shot: int = Field(default=3, ge=1, le=10)
     """Examples drawn from `few_shot_path` for each request."""
     temperature: float | None = Field(default=0.7, ge=0, le=2)

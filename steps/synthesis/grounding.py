@@ -52,7 +52,8 @@ def ground(messages: Sequence[Mapping[str, str]], kind: str, chunk: Chunk, setti
         settings: Thresholds.
     """
     evidence = Evidence(chunk.text, chunk.headings)
-    claims = [claim for message in messages if message["role"] == "assistant" for claim in claims_of(message["content"])]
+    answers = [message["content"] for message in messages if message["role"] == "assistant"]
+    claims = [claim for answer in answers for claim in claims_of(answer)]
     telling = [claim for claim in claims if claim.stems or claim.numbers or claim.names]
     if not telling:
         return Finding(GroundDrop.NO_CLAIM, None, "the answer says nothing that could be held against the text")

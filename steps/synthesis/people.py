@@ -67,10 +67,10 @@ def _seed(line: str, where: str) -> Seed:
         found: Any = json.loads(line)
     except ValueError as error:
         raise InputError(f"{where}: found no JSON ({error}); write one object a line") from None
-    texts = [found.get(key) for key in ("instruction", "answer")] if isinstance(found, dict) else []
-    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+    instruction, answer = (found.get(key) if isinstance(found, dict) else None for key in ("instruction", "answer"))
+    if not all(isinstance(text, str) and text.strip() for text in (instruction, answer)):
         raise InputError(f'{where}: expected {{"instruction": …, "answer": …}} with a text in both; correct the line')
     kind = found.get("kind")
     if kind is not None and kind not in get_args(GenerationKind):
         raise InputError(f"{where}: kind {kind!r} is none of {', '.join(get_args(GenerationKind))}; correct the line")
-    return Seed(*(text.strip() for text in texts), kind)
+    return Seed(str(instruction).strip(), str(answer).strip(), kind)

@@ -95,7 +95,7 @@ class SynthesisPrompt(Settings):
     """The line about who asks, with `$persona`; left out where nobody was drawn."""
     examples: str = ""
     """The block around the examples, with `$examples`; left out where there are none."""
-    operations: dict[Operation, str] = {}
+    operations: dict[Operation, str] = Field(default={})
     """Of `evolve`: what is asked of each operation."""
 
     @field_validator("template")

@@ -39,9 +39,7 @@ class GenerateDrop(StrEnum):
 
 
 #: The reply was no use; as opposed to a usable reply that says there is nothing to ask, or pairs that were refused.
-UNGENERATED = frozenset(
-    {GenerateDrop.ENDPOINT_FAILED, GenerateDrop.TRUNCATED_REPLY, GenerateDrop.UNPARSEABLE_REPLY}
-)
+UNGENERATED = frozenset({GenerateDrop.ENDPOINT_FAILED, GenerateDrop.TRUNCATED_REPLY, GenerateDrop.UNPARSEABLE_REPLY})
 _FAILED = {
     Failed.INVALID_REPLY: GenerateDrop.UNPARSEABLE_REPLY,
     Failed.EMPTY_REPLY: GenerateDrop.UNPARSEABLE_REPLY,
@@ -49,9 +47,10 @@ _FAILED = {
 }
 #: A question that points at a text which its reader does not have.
 _REFERS = re.compile(
-    r"\b(?:the|this|that|given|provided) (?:above |following |given |provided |preceding )?(?:text|passage|excerpt|extract|document|"
-    r"article|chunk|material|snippet|section|author|context|paragraph)s?\b(?! (?:classification|generation|mining|encoder|"
-    r"editor|file|field|box|string|column|splitter|embedding|store|window|length|manager|loader|format)s?\b)"
+    r"\b(?:the|this|that|given|provided) (?:above |following |given |provided |preceding )?(?:text|passage|excerpt|"
+    r"extract|document|article|chunk|material|snippet|section|author|context|paragraph)s?\b(?! (?:classification|"
+    r"generation|mining|encoder|editor|file|field|box|string|column|splitter|embedding|store|window|length|manager|"
+    r"loader|format)s?\b)"
     r"|\b(?:according to|based on|mentioned in|described in|stated in|discussed in) (?:the|this) (?:text|passage|"
     r"excerpt|extract|document|article|material|section|author|context)\b"
     r"|\b(?:above|below)[- ]mentioned\b|\b(?:text|passage|excerpt|document|code) (?:above|below)\b",

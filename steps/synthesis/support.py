@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from steps.synthesis.claims import Statement, evidence_of, stems
+from steps.synthesis.orders import is_order
 
 #: Sentences side by side that may support a claim together.
 WINDOW = 3
@@ -16,23 +17,6 @@ WINDOW = 3
 MIN_CONTENT_WORDS = 3
 #: A count of up to so many things may be the length of a list, which no text needs to spell out.
 MAX_COUNTED = 20
-#: A sentence of the text that gives orders to a model is no evidence: an answer that obeys it would else be grounded.
-ORDERS = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|rule|rubric|above|previous|prior|"
-    r"earlier|system|guideline|task)s?\b"
-    r"|\b(?:you are|you're|act as|pretend to be|behave as) (?:now |no longer )?(?:an? )?(?:\w+ ){0,3}(?:assistant|model|ai|"
-    r"dan|chatbot|grader|judge|generator|admin\w*|pirate|jailbroken)\b"
-    r"|\b(?:reply|respond|answer|output|print|say|write|return|generate|produce|emit)\b.{0,30}\b(?:only|exactly|verbatim|"
-    r"instead|nothing (?:else|but)|every (?:question|answer|pair)|each (?:question|answer|pair)|all (?:questions|answers|"
-    r"pairs)|any (?:question|answer))\b"
-    r"|\b(?:new|updated|hidden|secret|real|important|final) (?:instructions?|task|orders?|system prompt)\b\s*[:(]"
-    r"|^\W*(?:system|assistant|developer|user)\W{0,3}:"
-    r"|\b(?:system prompt|prompt injection|as an? (?:ai|language) (?:language )?model|attention,? (?:ai|model|assistant)|"
-    r"(?:note|message|instructions?) (?:to|for) (?:the |any |all )?(?:ai|llm|language model|model|assistant|generator)s?)\b"
-    r"|<\s*\|?\s*(?:im_start|im_end|system|assistant|user|endoftext)\b|\bBEGIN (?:SYSTEM|ORDERS?|INSTRUCTIONS?)\b"
-    r"|\bEND (?:TEXT|SOURCE|MATERIAL|CHUNK)\b",
-    re.IGNORECASE,
-)
 
 
 class Unsupported(StrEnum):
@@ -48,8 +32,8 @@ class Support(NamedTuple):
 
     claim: str
     score: float
-    """Mean of two shares of the claim's content words: those that the text holds anywhere, and those that its best three
-    sentences in a row hold; 1 where the claim has too few to tell."""
+    """Mean of two shares of the claim's content words: those that the text holds anywhere, and those that its best
+    three sentences in a row hold; 1 where the claim has too few to tell."""
     best: str
     """The sentence of the text that shares most with the claim."""
     problem: Unsupported | None
@@ -61,7 +45,7 @@ class Evidence:
     """A text that claims are held against, read once for all claims of all answers."""
 
     def __init__(self, text: str, headings: Sequence[str] = ()) -> None:
-        told = [one for one in evidence_of(text) if not ORDERS.search(one.text)]
+        told = [one for one in evidence_of(text) if not is_order(one.text)]
         self.statements = [Statement(heading) for heading in headings] + told
         self.windows = [
             frozenset().union(*(one.stems for one in self.statements[start : start + WINDOW]))
@@ -91,7 +75,11 @@ class Evidence:
 
 
 def support_of(
-    claim: Statement, evidence: Evidence, min_score: float, counts: frozenset[int], known: str = "",
+    claim: Statement,
+    evidence: Evidence,
+    min_score: float,
+    counts: frozenset[int],
+    known: str = "",
     off: frozenset[Unsupported] = frozenset(),
 ) -> Support:
     """Hold a claim against the text.
@@ -101,7 +89,9 @@ def support_of(
         evidence: What the text says.
         min_score: Least score of a supported claim.
         counts: Lengths of the lists at hand: a number may be one of them.
-        known: Further text whose numbers and names may be repeated (the question of a task that sets its own figures).
+        known: Further text whose numbers and names may be repeated (the question of a task that sets its own
+            figures).
+        off: Problems that are not looked for.
     """
     best = max(evidence.statements, key=lambda one: len(one.stems & claim.stems), default=None)
     shown = best.text if best is not None and best.stems & claim.stems else ""
