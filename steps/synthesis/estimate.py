@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from steps.synthesis.chunks import FULL_ENOUGH, Chunk, CountTokens, chunk_document
+from steps.synthesis.chunks import Chunk, CountTokens, chunk_document
 from steps.synthesis.generation_settings import GenerationSettings, GroundingJudgeSettings
 from steps.synthesis.people import Seed, load_personas, load_seeds
 from steps.synthesis.plan import Origin, Unit, plan_units

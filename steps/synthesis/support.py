@@ -13,7 +13,8 @@ from steps.synthesis.orders import is_order
 
 #: Sentences side by side that may support a claim together.
 WINDOW = 3
-#: Fewer content words than this say too little to be told apart from a turn of phrase ("Here are the steps:").
+#: With fewer content words than this a share says little: one of them must be in the text, lead-ins ("The steps are:")
+#: excepted.
 MIN_CONTENT_WORDS = 3
 #: A count of up to so many things may be the length of a list, which no text needs to spell out.
 MAX_COUNTED = 20
@@ -95,7 +96,7 @@ def support_of(
     """
     best = max(evidence.statements, key=lambda one: len(one.stems & claim.stems), default=None)
     shown = best.text if best is not None and best.stems & claim.stems else ""
-    score = _score(claim.stems, evidence)
+    score = _score(claim, evidence)
     numbers = sorted(number for number in claim.numbers if not _has_number(number, evidence, counts, known))
     names = sorted(name for name in claim.names if not _has_name(name, evidence, known))
     for problem, missing in ((Unsupported.NUMBER, numbers), (Unsupported.NAME, names)):
@@ -104,10 +105,11 @@ def support_of(
     return Support(claim.text, score, shown, Unsupported.WORDING if score < min_score else None, ())
 
 
-def _score(claimed: frozenset[str], evidence: Evidence) -> float:
-    if len(claimed) < MIN_CONTENT_WORDS:
-        return 1.0
+def _score(claim: Statement, evidence: Evidence) -> float:
+    claimed = claim.stems
     anywhere = len(claimed & evidence.stems)
+    if len(claimed) < MIN_CONTENT_WORDS:
+        return float(not claimed or anywhere > 0 or claim.text.rstrip().endswith(":"))
     nearby = max((len(claimed & window) for window in evidence.windows), default=0)
     return (anywhere + nearby) / (2 * len(claimed))
 
