@@ -1,0 +1,56 @@
+"""How this stage asks models: all of them spend from one budget, and every call is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from steps.judging.llm_judge import Complete
+from steps.llm.budget import Budget
+from steps.llm.endpoint import EndpointSettings
+from steps.llm.in_process import InProcessSettings
+from steps.llm.models import open_client
+from steps.llm.request import ChatRequest, Reply
+from steps.rows import CALL, table
+
+
+class Models:
+    """Asks the models of one stage.
+
+    Args:
+        budget: Shared by all of them.
+        complete: Answers requests in place of the clients, in tests.
+    """
+
+    def __init__(self, budget: Budget, complete: Complete | None = None) -> None:
+        self.budget = budget
+        self.complete = complete
+        self._calls: list[dict[str, Any]] = []
+
+    def ask(
+        self, model: EndpointSettings | InProcessSettings, requests: Sequence[ChatRequest], description: str
+    ) -> list[Reply]:
+        """Return one reply per request, in order.
+
+        Raises:
+            EndpointError: if the model cannot be asked at all.
+            BudgetExceededError: if the budget is used up; all replies so far are cached.
+        """
+        if self.complete is not None:
+            replies = self.complete(requests)
+        else:
+            replies = open_client(model, self.budget).complete_all(requests, description)
+        self._calls += [_call(reply) for reply in replies]
+        return replies
+
+    def calls(self) -> pa.Table:
+        """Return what was asked so far, as a table of schema `rows.CALL`."""
+        return table(self._calls, CALL)
+
+
+def _call(reply: Reply) -> dict[str, Any]:
+    names = ("model", "finish_reason", "error", "attempts", "cost_usd", "latency_s", "cached")
+    tokens = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
+    return {**{name: getattr(reply, name) for name in names}, **tokens, "raw": reply.text}
