@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import field_validator
 
 from steps.errors import ConfigError
+from steps.judging.judge_settings import BaseJudgeSettings
 from steps.judging.judgement import Judgement
-from steps.judging.rubric import LoadedRubric, load_rubric, render_messages
+from steps.judging.rubric import LoadedRubric, RubricName, load_rubric, render_messages
 from steps.judging.verdict import Unscored
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.json_reply import parse_object
+from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Failed, Reply
 from steps.settings import Settings
 
@@ -42,6 +44,34 @@ class LLMJudgeSettings(Settings):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
+
+
+class LLMSettings(BaseJudgeSettings):
+    """A chat model that grades answers one by one."""
+
+    type: Literal["llm"]
+    model: Model
+    """The judging model: an endpoint, or one in this process."""
+    rubric: RubricName = "helpfulness_v2"
+    """Name of a bundled rubric, or the path of a YAML file of the same form."""
+    probability_weighting: bool = False
+    """Score = sum of level × probability over the level tokens (G-Eval), where the endpoint gives probabilities;
+    where it does not, the level that was named stands, and the verdict says so."""
+
+    @property
+    def default_name(self) -> str:
+        """`llm:<model>`."""
+        return f"llm:{self.model.model}"
+
+    @property
+    def scale_bounds(self) -> tuple[float, float]:
+        """That of the rubric."""
+        return load_rubric(self.rubric).rubric.scale
+
+    @property
+    def model_family(self) -> tuple[str, str | None]:
+        """Model and family as configured."""
+        return self.model.model, self.model.family
 
 
 class Answered(NamedTuple):

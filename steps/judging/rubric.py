@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from steps.errors import ConfigError
 from steps.llm.fencing import fence, neutralise
 from steps.llm.prompt_files import load_prompt_file
 from steps.rows import content_id
@@ -67,6 +68,18 @@ class Rubric(Settings):
             "required": ["rationale", "score"],
             "additionalProperties": False,
         }
+
+
+def _exists(name_or_path: str) -> str:
+    try:
+        load_rubric(name_or_path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return name_or_path
+
+
+#: A rubric in a config: checked when the config is read, so that a misspelled name costs nothing.
+RubricName = Annotated[str, AfterValidator(_exists)]
 
 
 class LoadedRubric(NamedTuple):
