@@ -40,7 +40,7 @@ def finetuning_steps(config: RunConfig, base_model: Any, sft_dataset: Any, impor
     )
     if training.preferences is None or training.dpo is None:
         return Finetuned(sft_model, None)
-    preferences, _ = build_preference_dataset(
+    preferences, *_ = build_preference_dataset(
         imported_preferences=imported_preferences,
         sft_dataset=sft_dataset,
         sft_model=sft_model,

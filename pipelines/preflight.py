@@ -13,6 +13,7 @@ from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
+from steps.preference.build import endpoints_of
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
@@ -109,11 +110,11 @@ def _check_training(config: RunConfig) -> None:
 def _check_endpoints(config: RunConfig) -> None:
     """Check that every key that an endpoint or the Hub will ask for is there, before any work is done."""
     judges = [config.curation.judge.llm if config.curation.judge.judge == "llm" else None]
-    if config.training.preferences is not None and config.training.preferences.sampled is not None:
-        judges.append(config.training.preferences.sampled.llm)
-    for judge in judges:
-        if judge is not None:
-            api_key(judge.endpoint)
+    endpoints = [judge.endpoint for judge in judges if judge is not None]
+    if config.training.preferences is not None:
+        endpoints += endpoints_of(config.training.preferences)
+    for endpoint in endpoints:
+        api_key(endpoint)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
         try:
             token_of(config.release.hub)

@@ -114,7 +114,9 @@ def _right_vs_wrong(
     if not right or not wrong:
         reason = PairingDrop.ALL_RIGHT if right else PairingDrop.ALL_WRONG
         return NoPair(reason, order[0].score, f"all {len(order)} different answers, pass_score={pass_score:g}")
-    chosen, rejected = (min(side, key=lambda one: content_id("side", one.text, row_id, seed)) for side in (right, wrong))
+    chosen, rejected = (
+        min(side, key=lambda one: content_id("side", one.text, row_id, seed)) for side in (right, wrong)
+    )
     return [(chosen, rejected)]
 
 

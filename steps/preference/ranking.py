@@ -71,9 +71,7 @@ def rank_by_judges(asked: Sequence[Asked], judges: Sequence[Judge], aggregate: s
     return Ranking(f"judges:{'+'.join(judge.name for judge in judges)}", found, verdicts)
 
 
-def _together(
-    verdicts: Sequence[Verdict | None], judges: Sequence[Judge], aggregate: str, quorum: int
-) -> float | None:
+def _together(verdicts: Sequence[Verdict | None], judges: Sequence[Judge], aggregate: str, quorum: int) -> float | None:
     """Return one judge's score as it is, that of several on a scale of 0 to 1; None for fewer than the quorum."""
     scores = []
     for verdict, judge in zip(verdicts, judges, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -118,6 +119,10 @@ class SampledPairs(NamedTuple):
     verdicts: list[Verdict]
     ledger_ids: list[str]
     """One per prompt without a pair, and one per pair."""
+
+    def samplers(self) -> dict[str, int]:
+        """Return how many distinct usable answers came from whom."""
+        return dict(Counter(name for one in self.asked for name in one.samplers.values()).most_common())
 
 
 def choose_prompts(sft_dataset: pa.Table, settings: SampledSettings, seed: int) -> pa.Table:
@@ -251,9 +256,7 @@ def _candidates(
     return candidates
 
 
-def _with_reference(
-    one: Asked, found: RankedPrompt, settings: SampledSettings
-) -> tuple[list[Ranked], dict[str, str]]:
+def _with_reference(one: Asked, found: RankedPrompt, settings: SampledSettings) -> tuple[list[Ranked], dict[str, str]]:
     """Return the answers; where none passes the check, with the row's own answer, if that does."""
     answers, samplers = list(found.answers), dict(one.samplers)
     if not settings.reference_as_chosen or settings.metric is None:

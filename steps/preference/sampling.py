@@ -91,6 +91,8 @@ def sample_all(
         For each prompt, in order, all its answers; what failed carries its error.
     """
     found: list[list[Sampled]] = [[] for _ in prompts]
+    if not prompts:
+        return found
     for settings in generation.at_each_temperature():
         for own, answers in zip(found, sample(prompts, settings), strict=True):
             own += [Sampled(answer, f"{SFT_MODEL} at {settings.temperature:g}") for answer in answers]

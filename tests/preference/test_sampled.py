@@ -26,7 +26,7 @@ def build(samples, dataset=DATASET, **settings):
     """Sample from a list: one list of answers per training prompt."""
     prompts_seen = []
 
-    def sample(prompts):
+    def sample(prompts, generation):
         prompts_seen.extend(prompts)
         return [list(generated) for generated in samples]
 
