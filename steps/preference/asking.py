@@ -7,7 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from steps.judging.decision import PairwiseDecisionSettings
+from steps.judging.judges import AnyJudge, make_judge, make_pairwise_judge
 from steps.judging.llm_judge import Complete
+from steps.judging.pairwise import PairwiseLLMSettings
+from steps.judging.verdict import Judge, PairwiseJudge
 from steps.llm.budget import Budget
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.in_process import InProcessSettings
@@ -17,16 +21,16 @@ from steps.rows import CALL, table
 
 
 class Models:
-    """Asks the models of one stage.
+    """The models and judges of one stage.
 
     Args:
         budget: Shared by all of them.
+        seed: Of the fences around texts that a judge grades.
         complete: Answers requests in place of the clients, in tests.
     """
 
-    def __init__(self, budget: Budget, complete: Complete | None = None) -> None:
-        self.budget = budget
-        self.complete = complete
+    def __init__(self, budget: Budget, seed: int, complete: Complete | None = None) -> None:
+        self._budget, self._seed, self._complete = budget, seed, complete
         self._calls: list[dict[str, Any]] = []
 
     def ask(
@@ -38,12 +42,20 @@ class Models:
             EndpointError: if the model cannot be asked at all.
             BudgetExceededError: if the budget is used up; all replies so far are cached.
         """
-        if self.complete is not None:
-            replies = self.complete(requests)
+        if self._complete is not None:
+            replies = self._complete(requests)
         else:
-            replies = open_client(model, self.budget).complete_all(requests, description)
+            replies = open_client(model, self._budget).complete_all(requests, description)
         self._calls += [_call(reply) for reply in replies]
         return replies
+
+    def judge(self, settings: AnyJudge) -> Judge:
+        """Return a judge of single answers."""
+        return make_judge(settings, self._seed, self._budget, self._complete)
+
+    def pairwise_judge(self, settings: PairwiseLLMSettings | PairwiseDecisionSettings) -> PairwiseJudge:
+        """Return a judge of pairs."""
+        return make_pairwise_judge(settings, self._seed, self._budget, self._complete)
 
     def calls(self) -> pa.Table:
         """Return what was asked so far, as a table of schema `rows.CALL`."""

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from steps.judging.llm_judge import Complete
 from steps.judging.verdict import Verdict, verdict_table
 from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
 from steps.llm.budget import Budget, BudgetSettings
@@ -51,7 +50,7 @@ class PreferenceSettings(Settings):
     `sampled`. None revises nothing."""
     decontamination: DecontaminationSettings = DecontaminationSettings()
     """How a pair is compared with the test split."""
-    max_prompt_similarity: float | None = Field(default=0.9, gt=0, le=1)
+    max_prompt_similarity: float | None = Field(default=0.8, gt=0, le=1)
     """Jaccard similarity of two prompts' 2-word shingles from which a prompt is a near-duplicate of a test prompt and
     goes; it finds reworded short prompts, which share no long n-gram. None compares no shingles."""
     near_duplicates: NearDuplicateSettings | None = NearDuplicateSettings()
@@ -107,7 +106,7 @@ def build_preferences(
     sft_dataset: pa.Table,
     sample: Sample,
     settings: PreferenceSettings,
-    complete: Complete | None = None,
+    models: Models | None = None,
 ) -> PreferenceResult:
     """Collect the usable pairs.
 
@@ -116,7 +115,7 @@ def build_preferences(
         sft_dataset: Schema `rows.SFT`. Prompts are sampled from its training split; its test split is protected.
         sample: Answers prompts with the SFT model; called only where `settings.sampled` is set.
         settings: Of the stage.
-        complete: Answers requests to judges, reviser and other models in place of their clients, in tests.
+        models: Judges, reviser and other models; None asks those of the settings.
 
     Returns:
         Pairs of schema `rows.PREFERENCES`; one ledger row per imported row, sampled prompt (with `pairing: all`, pair)
@@ -128,7 +127,7 @@ def build_preferences(
         InputError: if length bias cannot be bounded.
         BudgetExceededError: if the budget is used up; all replies are cached.
     """
-    drops, models = Drops(STAGE), Models(Budget(settings.budget), complete)
+    drops, models = Drops(STAGE), models or Models(Budget(settings.budget), settings.seed)
     rows = imported.to_pylist() if settings.imported else []
     whole = [row for row in rows if row["chosen"] and row["rejected"]]
     protected = Protected(sft_dataset, whole, settings.decontamination, settings.max_prompt_similarity)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from steps.judging.judges import PairwiseSettings, RankingJudgeSettings, make_judge, make_pairwise_judge
+from steps.judging.judges import PairwiseSettings, RankingJudgeSettings
 from steps.judging.verdict import Verdict
 from steps.ledger import Drops
 from steps.preference.asking import Models
@@ -93,6 +93,9 @@ class SampledSettings(PairingSettings):
     def _fits_together(self) -> SampledSettings:
         if self.ranker == "judges" and not self.judges:
             raise ValueError("ranker=judges needs judges, e.g. judges: [{type: llm, model: {base_url: …, model: …}}]")
+        names = [judge.judge_name for judge in self.judges]
+        if len(set(names)) < len(names):
+            raise ValueError(f"judges share a name ({', '.join(names)}); give each its own `name`")
         if self.ranker == "pairwise" and self.pairwise is None:
             raise ValueError("ranker=pairwise needs the block pairwise, e.g. pairwise: {type: llm, model: {…}}")
         if self.metric is None and self.reference_as_chosen:
@@ -177,12 +180,11 @@ def rank(asked: Sequence[Asked], settings: SampledSettings, seed: int, models: M
     if settings.metric is not None:
         return rank_by_check(asked, settings.metric)
     if settings.ranker == "judges":
-        judges = [make_judge(judge, seed, models.budget, models.complete) for judge in settings.judges]
+        judges = [models.judge(judge) for judge in settings.judges]
         return rank_by_judges(asked, judges, settings.aggregate, settings.quorum)
     if settings.pairwise is None:
         raise ValueError("validated settings have the block pairwise")
-    judge = make_pairwise_judge(settings.pairwise, seed, models.budget, models.complete)
-    return rank_by_comparisons(asked, judge, settings.comparisons, seed)
+    return rank_by_comparisons(asked, models.pairwise_judge(settings.pairwise), settings.comparisons, seed)
 
 
 def preference(one: Asked, chosen: Ranked, rejected: Ranked, ranker: str) -> dict[str, Any]:
