@@ -12,7 +12,6 @@ from pydantic import Field, field_validator
 from steps.errors import ConfigError
 from steps.settings import Settings
 
-
 #: What the client itself puts into a call; `extra_body` cannot replace it.
 _OWN_FIELDS = frozenset(
     "model messages max_tokens max_completion_tokens temperature top_p seed n stream logprobs top_logprobs "
@@ -70,7 +69,7 @@ class EndpointSettings(Settings):
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Probability mass that is sampled from; none leaves it to the endpoint."""
     seed: int | None = Field(default=None, ge=0)
-    """Seed of the sampling, where the endpoint heeds one; sample `i` of a prompt is sent `seed + i`. None sends none."""
+    """Seed of the sampling, where the endpoint heeds one; sample `i` of a prompt has `seed + i`. None sends none."""
     max_tokens: int = Field(default=1024, ge=1)
     """Longest reply in tokens. A reply cut off by it is asked for once more with twice as many."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"

@@ -105,7 +105,7 @@ def body_of(
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.schema is not None:
         body |= _structured(body["messages"], dict(request.schema), structure)
-    return body | settings.extra_body
+    return {**body, **settings.extra_body}
 
 
 def _structured(messages: list[dict[str, str]], schema: dict[str, Any], structure: Structure) -> dict[str, Any]:
