@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
 #: Artifacts that the report needs whole; tables other than ledgers are counted by their metadata alone.
-REPORTS = ("curation_report", "sft_report", "dpo_report", "evaluation_report", "verdict")
+REPORTS = ("curation_report", "sft_report", "preference_report", "dpo_report", "evaluation_report", "verdict")
 
 #: How models stand side by side: from what there was to what was made.
 MODEL_ORDER = ("base", "base_few_shot", "sft", "dpo", "champion")
@@ -159,6 +159,7 @@ def render_report(results: Results) -> str:
     return template.render(
         summary=results.summary,
         curation=results.reports.get("curation_report"),
+        preferences=results.reports.get("preference_report"),
         evaluation=evaluation or None,
         losses=loss_curves(histories),
         bars=_bars(results.summary["models"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from string import Template
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from steps.llm.fencing import fence, neutralise
 from steps.settings import Settings

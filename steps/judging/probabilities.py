@@ -84,7 +84,8 @@ def _option_of(token: str, before: str, options: Sequence[str]) -> str | None:
 
 def _value_at(text: str, verdict: Mapping[str, Any], key: str) -> int | None:
     """Find where the value of a key begins, in the object of the text that is the verdict: inside the quotation marks
-    of a string. Keys within strings of the object (a quoted verdict) are passed over, as JSON is read, not searched."""
+    of a string. Keys within strings of the object (a quoted verdict) are passed over, as JSON is read, not searched.
+    """
     decoder = json.JSONDecoder()
     start = text.find("{")
     while start >= 0:

@@ -39,6 +39,7 @@ class SampledDrop(StrEnum):
     NOT_CHECKABLE = "not_checkable"
     GENERATION_FAILED = "generation_failed"
     UNFINISHED_SAMPLES = "unfinished_samples"
+    SINGLE_ANSWER = "single_answer"
     UNSCORED_SAMPLES = "unscored_samples"
 
 
@@ -241,6 +242,9 @@ def _candidates(
 ) -> list[Candidate]:
     """Return the pairs of one prompt, or enter the reason why there is none."""
     row_id = one.row["id"]
+    if len(one.texts) == 1 and settings.ranker == "pairwise":
+        drops.add(row_id, SampledDrop.SINGLE_ANSWER, detail="all samples are the same text; nothing was compared")
+        return []
     if not found.answers:
         drops.add(row_id, SampledDrop.UNSCORED_SAMPLES, detail=f"none of {len(one.texts)} samples got a score")
         return []

@@ -115,6 +115,11 @@ def test_an_unscored_order_leaves_the_comparison_out():
     assert result.report["comparisons"]["n_unscored"] == 18
 
 
+def test_one_text_alone_is_not_compared():
+    result = build(HandMade(comparing=ComparingJudge(always_first)), lambda _: ["same", "same"], **PAIRWISE)
+    assert reasons(result.ledger) == {"single_answer": 6}
+
+
 def test_a_lower_bound_of_comparisons_still_finds_the_marked_answer():
     comparing = ComparingJudge(prefers(STARS))
     result = build(

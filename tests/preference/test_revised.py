@@ -26,9 +26,7 @@ def build(models, samples=(POOR, FAIR), revision=None, **sampled):
         revision={"model": MODEL, **(revision or {})},
         max_drop_fraction=1,
     )
-    return build_preferences(
-        preferences(), DATASET, lambda prompts, generation: [answers(*samples)], settings, models
-    )
+    return build_preferences(preferences(), DATASET, lambda prompts, generation: [answers(*samples)], settings, models)
 
 
 def graded(said, **settings):
@@ -83,7 +81,9 @@ def test_what_no_judge_confirms_is_in_the_ledger(said, reason):
 
 def test_a_judge_of_pairs_must_prefer_the_revision_in_both_orders():
     good = ComparingJudge(lambda first, second: float(STARS[first] > STARS[second]))
-    result = build(HandMade(comparing=good, reply=lambda _: revised(MENDED)), min_margin=0.5, samples=(POOR,), **PAIRWISE)
+    result = build(
+        HandMade(comparing=good, reply=lambda _: revised(MENDED)), min_margin=0.5, samples=(POOR,), **PAIRWISE
+    )
     assert result.kept.num_rows == 0, "one sample alone is not compared and has no score"
     result = build(HandMade(comparing=good, reply=lambda _: revised(MENDED)), **{**PAIRWISE, "min_margin": 0.5})
     assert {pair["chosen"][0]["content"] for pair in result.kept.to_pylist()} == {MENDED, FAIR}
