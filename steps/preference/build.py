@@ -158,7 +158,11 @@ def _collect(
 ) -> _Collected:
     """Return the pairs of every origin; what gives none is in `drops`."""
     candidates = list(imported_candidates(rows, settings.imported_min_margin, settings.seed, drops))
-    ledger_ids, verdicts, sources = [row["id"] for row in rows], list[Verdict](), dict[str, Any]()
+    ledger_ids, verdicts, sources = (
+        [row["id"] for row in rows],
+        list[Verdict](),
+        dict[str, Any](sampled=None, revision=None),
+    )
     if settings.sampled is not None:
         prompts = choose_prompts(sft_dataset, settings.sampled, settings.seed)
         sampled = sample_pairs(prompts, sample, settings.sampled, settings.seed, protected, models, drops)
