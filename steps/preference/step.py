@@ -25,4 +25,5 @@ def build_preference_dataset(
     def sample(prompts: list[list[dict[str, str]]], generation: GenerationSettings) -> list[list[Generated]]:
         return generate(sft_model, prompts, generation)
 
-    return build_preferences(imported_preferences, sft_dataset, sample, settings)
+    result = build_preferences(imported_preferences, sft_dataset, sample, settings)
+    return result.kept, result.ledger, result.verdicts, result.report

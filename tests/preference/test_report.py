@@ -36,7 +36,7 @@ def test_origins_rankers_and_margins_are_counted(result):
     found = {origin: (one["n_found"], one["n_used"]) for origin, one in report["origins"].items()}
     assert found == {"imported": (4, 2), "sampled": (1, 1)}
     assert report["rankers"] == {"human": 2, "pairwise:comparer": 1}
-    assert report["margins"]["human"]["n"] == 1
+    assert report["margins"]["human"] == {"n": 2, "min": 0.5, "p50": 1.5, "max": 2.5}
     assert report["margins"]["pairwise:comparer"] == {"n": 1, "min": 0.75, "p50": 0.75, "max": 0.75}
     assert (report["n_candidates"], report["n_pairs"], report["n_dropped"]) == (5, 3, 2)
 
