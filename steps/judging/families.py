@@ -93,17 +93,14 @@ def same_family(judges: Iterable[_Judge], generators: Iterable[str | tuple[str, 
         name, family = generator if isinstance(generator, tuple) else (generator, None)
         for found in families_of(name, family):
             written.setdefault(found, set()).add(name)
-    warnings = []
-    for judge in judges:
-        if judge.model_family is None:
-            continue
-        for shared in sorted(families_of(*judge.model_family) & written.keys()):
-            warnings.append(
-                f"judge {judge.judge_name} and the generator {', '.join(sorted(written[shared]))} are of one family "
-                f"({shared}): models favour texts of their own; add a judge of another family, or set `family` if the "
-                "name misleads"
-            )
-    return sorted(warnings)
+    return sorted(
+        f"judge {judge.judge_name} and the generator {', '.join(sorted(written[shared]))} are of one family "
+        f"({shared}): models favour texts of their own; add a judge of another family, or set `family` if the name "
+        "misleads"
+        for judge in judges
+        if judge.model_family is not None
+        for shared in families_of(*judge.model_family) & written.keys()
+    )
 
 
 def _letters(word: str) -> str:

@@ -92,7 +92,7 @@ def compare_unchanged(judge: PairwiseJudge, pairs: Sequence[Pair]) -> list[tuple
     return verdicts
 
 
-def _check_items(name: str, items: Sequence[Item] | Sequence[Pair], before: Sequence[str]) -> None:
+def _check_items(name: str, items: Sequence[Item | Pair], before: Sequence[str]) -> None:
     for item, content in zip(items, before, strict=True):
         if _hash(item._asdict()) != content:
             raise LedgerError(f"judge {name} changed item {item.item_id} while judging it")

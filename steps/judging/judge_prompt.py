@@ -7,6 +7,7 @@ from string import Template
 
 from pydantic import model_validator
 
+from steps.judging.verdict import Unscored
 from steps.llm.fencing import fence, neutralise
 from steps.settings import Settings
 
@@ -39,6 +40,14 @@ class JudgePrompt(Settings):
         if self.needs_reference and not self.reference_template:
             raise ValueError("needs_reference, yet there is no reference_template")
         return self
+
+    def ungradable(self, texts: Sequence[str], reference: str | None) -> tuple[Unscored, str] | None:
+        """Say why such texts cannot be judged by this prompt, or None."""
+        if not all(text.strip() for text in texts):
+            return Unscored.NO_ANSWER, "an answer is blank"
+        if self.needs_reference and reference is None:
+            return Unscored.NO_REFERENCE, f"{self.name} compares with a reference, and there is none"
+        return None
 
     def user_turn(
         self,

@@ -7,14 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from steps.judging.classifier import ClassifierSettings
-from steps.judging.decision import DecisionSettings, PairwiseDecisionSettings
-from steps.judging.defect_judge import DefectJudgeSettings
-from steps.judging.llm_judge import Complete, LLMSettings
-from steps.judging.pairwise import PairwiseLLMSettings
-from steps.judging.reward_model import RewardModelSettings
+from steps.judging.classifier import ClassifierJudge, ClassifierSettings
+from steps.judging.decision import DecisionJudge, DecisionSettings, PairwiseDecisionJudge, PairwiseDecisionSettings
+from steps.judging.decision_client import open_decider
+from steps.judging.defect_judge import DefectJudge, DefectJudgeSettings
+from steps.judging.llm_judge import Complete, LLMJudge, LLMSettings
+from steps.judging.pairwise import PairwiseLLMJudge, PairwiseLLMSettings
+from steps.judging.reward_model import RewardModelJudge, RewardModelSettings
 from steps.judging.verdict import Judge, PairwiseJudge
 from steps.llm.budget import Budget
+from steps.llm.models import open_client
 
 
 def _refuse_defect(value: Any) -> Any:
@@ -46,10 +48,13 @@ PairwiseSettings = Annotated[
 ]
 
 AnyJudge = LLMSettings | DecisionSettings | RewardModelSettings | ClassifierSettings | DefectJudgeSettings
+AnyPairwiseJudge = PairwiseLLMSettings | PairwiseDecisionSettings
 
 
 def make_judge(settings: AnyJudge, seed: int, budget: Budget | None, complete: Complete | None = None) -> Judge:
-    """Return the judge that the settings describe; models are loaded when the first item is scored.
+    """Return the judge that the settings describe.
+
+    Models are loaded when the first item is scored; a classifier is trained or read at once.
 
     Args:
         settings: Of the judge. `settings.judge_name` and `settings.scale_bounds` are known without making it.
@@ -59,15 +64,21 @@ def make_judge(settings: AnyJudge, seed: int, budget: Budget | None, complete: C
 
     Raises:
         ConfigError: if a key or a prompt file is missing.
+        InputError: if a classifier has too few labels, or a file cannot be read.
     """
-    raise NotImplementedError
+    if isinstance(settings, LLMSettings):
+        return LLMJudge(settings, seed, complete or open_client(settings.model, budget).complete_all)
+    if isinstance(settings, DecisionSettings):
+        return DecisionJudge(settings, seed, open_decider(settings.model, budget))
+    if isinstance(settings, RewardModelSettings):
+        return RewardModelJudge(settings)
+    if isinstance(settings, ClassifierSettings):
+        return ClassifierJudge(settings, seed)
+    return DefectJudge(settings, seed)
 
 
 def make_pairwise_judge(
-    settings: PairwiseLLMSettings | PairwiseDecisionSettings,
-    seed: int,
-    budget: Budget | None,
-    complete: Complete | None = None,
+    settings: AnyPairwiseJudge, seed: int, budget: Budget | None, complete: Complete | None = None
 ) -> PairwiseJudge:
     """Return the judge of pairs that the settings describe; it asks every pair in both orders.
 
@@ -80,4 +91,6 @@ def make_pairwise_judge(
     Raises:
         ConfigError: if a key or a prompt file is missing.
     """
-    raise NotImplementedError
+    if isinstance(settings, PairwiseLLMSettings):
+        return PairwiseLLMJudge(settings, seed, complete or open_client(settings.model, budget).complete_all)
+    return PairwiseDecisionJudge(settings, seed, open_decider(settings.model, budget))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,6 +12,8 @@ from steps.errors import ConfigError
 from steps.judging.judge_settings import BaseJudgeSettings
 from steps.judging.judgement import Judgement
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
+from steps.judging.replies import _UNSCORED as _UNSCORED_OLD
+from steps.judging.replies import chat_fingerprint, verdict_object
 from steps.judging.rubric import LoadedRubric, RubricName, load_rubric, render_item, render_messages
 from steps.judging.verdict import Item, Unscored, Verdict
 from steps.llm.endpoint import EndpointSettings
@@ -24,12 +24,6 @@ from steps.settings import Settings
 
 #: `Client.complete_all`, or anything that answers requests in order.
 Complete = Callable[[Sequence[ChatRequest]], list[Reply]]
-
-_UNSCORED = {
-    Failed.INVALID_REPLY: Unscored.UNPARSEABLE_REPLY,
-    Failed.EMPTY_REPLY: Unscored.UNPARSEABLE_REPLY,
-    Failed.TRUNCATED_REPLY: Unscored.TRUNCATED_REPLY,
-}
 
 
 class LLMSettings(BaseJudgeSettings):
@@ -59,6 +53,7 @@ class LLMSettings(BaseJudgeSettings):
         """Model and family as configured."""
         return self.model.model, self.model.family
 
+
 class LLMJudge:
     """Grades answers one by one, on the rubric's scale."""
 
@@ -68,7 +63,9 @@ class LLMJudge:
         self.name = settings.judge_name
         self.scale = settings.scale_bounds
         self.report: dict[str, Any] = {}
-        self.fingerprint = chat_fingerprint("llm", settings.model, self._sha256, weighted=settings.probability_weighting)
+        self.fingerprint = chat_fingerprint(
+            "llm", settings.model, self._sha256, weighted=settings.probability_weighting
+        )
 
     def requests(self, items: Sequence[Item]) -> list[ChatRequest]:
         """Write what would be asked of each item, whether or not it can be graded."""
@@ -78,23 +75,19 @@ class LLMJudge:
 
     def score(self, items: Sequence[Item]) -> list[Verdict]:
         """Return one verdict per item, in order; items without an answer or a needed reference are not asked about."""
-        found = [self._ungradable(item) for item in items]
-        asked = [i for i, verdict in enumerate(found) if verdict is None]
+        found = [self._rubric.ungradable((item.answer,), item.reference) for item in items]
+        asked = [i for i, why in enumerate(found) if why is None]
         replies = self._complete(self.requests([items[i] for i in asked])) if asked else []
         read = dict(zip(asked, replies, strict=True))
-        return [verdict or self._read(item, read[i]) for i, (item, verdict) in enumerate(zip(items, found, strict=True))]
-
-    def _ungradable(self, item: Item) -> Verdict | None:
-        if not item.answer.strip():
-            return self._verdict(item, unscored_reason=Unscored.NO_ANSWER, detail="the answer is blank")
-        if self._rubric.needs_reference and item.reference is None:
-            detail = f"rubric {self._rubric.name} compares with a reference, and the item has none"
-            return self._verdict(item, unscored_reason=Unscored.NO_REFERENCE, detail=detail)
-        return None
+        return [
+            self._verdict(item, unscored_reason=why[0], detail=why[1]) if why else self._read(item, read[i])
+            for i, (item, why) in enumerate(zip(items, found, strict=True))
+        ]
 
     def _read(self, item: Item, reply: Reply) -> Verdict:
         """Turn a reply into a verdict; only the fields of the reply's own JSON count, whatever the texts said."""
-        parsed = read_object(reply)
+        material = [item.answer, item.reference or "", *(turn["content"] for turn in item.prompt)]
+        parsed = verdict_object(reply, self._rubric.reply_schema, material)
         if isinstance(parsed, tuple):
             return self._verdict(item, reply=reply, unscored_reason=parsed[0], detail=parsed[1])
         scores = {key: parsed.get(key) for key in (*self._rubric.criteria, "score")}
@@ -138,31 +131,6 @@ class LLMJudge:
             prompt_sha256=self._sha256,
             **found,
         )
-
-
-def read_object(reply: Reply) -> dict[str, Any] | tuple[Unscored, str]:
-    """Return the JSON object of a judge's reply, or why there is none."""
-    failure = reply.failure
-    if failure is not None and failure is not Failed.INVALID_REPLY:
-        return _UNSCORED.get(failure, Unscored.ENDPOINT_FAILED), str(reply.error)
-    try:
-        return parse_object(reply.text)
-    except ValueError as error:
-        return Unscored.UNPARSEABLE_REPLY, str(error)
-
-
-def chat_fingerprint(kind: str, model: Any, prompt_sha256: str, *, weighted: bool) -> str:
-    """Return the fingerprint of a judge that a chat model stands behind.
-
-    Where the model is served does not count, nor what it costs: the same model elsewhere is the same judge. What is
-    sampled, and what the endpoint is told to do otherwise, does.
-    """
-    decisive = {
-        key: getattr(model, key, None)
-        for key in ("type", "model", "temperature", "top_p", "seed", "extra_body", "dtype")
-    }
-    canonical = json.dumps({"kind": kind, **decisive, "weighted": weighted}, sort_keys=True, default=str)
-    return hashlib.sha256(f"{canonical}\n{prompt_sha256}".encode()).hexdigest()
 
 
 class LLMJudgeSettings(Settings):
@@ -217,7 +185,7 @@ def read_verdict(reply: Reply, rubric: LoadedRubric) -> Judgement:
     """Turn a reply into a judgement; only the fields of the reply's own JSON count, whatever the texts said."""
     failure = reply.failure
     if failure is not None and failure is not Failed.INVALID_REPLY:
-        return _unscored(reply, rubric, _UNSCORED.get(failure, Unscored.ENDPOINT_FAILED), reply.error)
+        return _unscored(reply, rubric, _UNSCORED_OLD.get(failure, Unscored.ENDPOINT_FAILED), reply.error)
     try:
         verdict = parse_object(reply.text)
     except ValueError as error:

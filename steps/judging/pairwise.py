@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from steps.judging.judge_settings import BaseJudgeSettings
-from steps.judging.llm_judge import Complete, chat_fingerprint, read_object
+from steps.judging.llm_judge import Complete
 from steps.judging.pairwise_prompt import (
     WORTH,
     PairwiseName,
@@ -14,9 +14,9 @@ from steps.judging.pairwise_prompt import (
     expected_worth,
     load_pairwise,
     render_pair,
-    ungradable,
 )
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
+from steps.judging.replies import chat_fingerprint, verdict_object
 from steps.judging.verdict import Pair, Unscored, Verdict
 from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Reply
@@ -71,19 +71,24 @@ class PairwiseLLMJudge:
     def compare(self, pairs: Sequence[Pair]) -> list[tuple[Verdict, Verdict]]:
         """Return for each pair the verdicts of both orders, `ab` then `ba`."""
         orders = both_orders(pairs)
-        found = [ungradable(self._prompt, pair) for _, pair in orders]
+        found = [self._prompt.ungradable((pair.first, pair.second), pair.reference) for _, pair in orders]
         asked = [i for i, why in enumerate(found) if why is None]
         replies = self._complete(self.requests([orders[i][1] for i in asked])) if asked else []
         read = dict(zip(asked, replies, strict=True))
         verdicts = []
         for i, ((order, pair), why) in enumerate(zip(orders, found, strict=True)):
-            said = {"unscored_reason": why[0], "detail": why[1]} if why else {"reply": read[i], **self._read(read[i])}
+            said = (
+                {"unscored_reason": why[0], "detail": why[1]}
+                if why
+                else {"reply": read[i], **self._read(pair, read[i])}
+            )
             verdicts.append(self._verdict(pair, order, said))
         return list(zip(verdicts[::2], verdicts[1::2], strict=True))
 
-    def _read(self, reply: Reply) -> dict[str, Any]:
+    def _read(self, pair: Pair, reply: Reply) -> dict[str, Any]:
         """Read the choice; only the fields of the reply's own JSON count, whatever the texts said."""
-        parsed = read_object(reply)
+        material = [pair.first, pair.second, pair.reference or "", *(turn["content"] for turn in pair.prompt)]
+        parsed = verdict_object(reply, self._prompt.reply_schema, material)
         if isinstance(parsed, tuple):
             return {"unscored_reason": parsed[0], "detail": parsed[1]}
         rationale, choice = parsed.get("rationale"), parsed.get("choice")

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, field_validator, model_validator
 
 from steps.errors import ConfigError
 from steps.judging.judge_prompt import JudgePrompt, check_places, described
-from steps.judging.verdict import Pair, Unscored
+from steps.judging.verdict import Pair
 from steps.llm.prompt_files import load_prompt_file
 from steps.rows import content_id
 from steps.settings import Settings
@@ -119,19 +119,8 @@ PairwiseName = Annotated[str, AfterValidator(_exists)]
 def both_orders(pairs: Sequence[Pair]) -> list[tuple[str, Pair]]:
     """Return every pair as given (`ab`) and swapped (`ba`), one after the other."""
     return [
-        shown
-        for pair in pairs
-        for shown in (("ab", pair), ("ba", pair._replace(first=pair.second, second=pair.first)))
+        shown for pair in pairs for shown in (("ab", pair), ("ba", pair._replace(first=pair.second, second=pair.first)))
     ]
-
-
-def ungradable(prompt: PairwisePrompt, pair: Pair) -> tuple[Unscored, str] | None:
-    """Say why a pair cannot be compared, or None."""
-    if not pair.first.strip() or not pair.second.strip():
-        return Unscored.NO_ANSWER, "one of the answers is blank"
-    if prompt.needs_reference and pair.reference is None:
-        return Unscored.NO_REFERENCE, f"prompt {prompt.name} compares with a reference, and the pair has none"
-    return None
 
 
 def expected_worth(probabilities: Mapping[str, float]) -> float:

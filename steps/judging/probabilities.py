@@ -83,10 +83,11 @@ def _option_of(token: str, before: str, options: Sequence[str]) -> str | None:
 
 
 def _value_at(text: str, verdict: Mapping[str, Any], key: str) -> int | None:
-    """Find where the value of a key begins, in the object of the text that is the verdict: inside the quotation marks
-    of a string. Keys within strings of the object (a quoted verdict) are passed over, as JSON is read, not searched.
+    """Find where the value of a key begins in the object that is the verdict; of a string, behind its quotation mark.
+
+    Keys within the object's strings (a quoted verdict) are passed over, as JSON is read here and not searched.
     """
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)
     start = text.find("{")
     while start >= 0:
         try:

@@ -28,7 +28,7 @@ class GradedExample(Settings):
     answer: str
     rationale: str
     score: int
-    criteria: dict[str, int] = {}
+    criteria: dict[str, int] = Field(default_factory=dict)
     """The score of each criterion of the rubric."""
     reference: str | None = None
     """The reference shown with it."""
@@ -39,9 +39,9 @@ class Rubric(JudgePrompt):
 
     levels: dict[int, str] = Field(min_length=2, max_length=11)
     """Each score that may be given, with what it means. A small scale: people and models tell few levels apart."""
-    criteria: dict[str, str] = {}
+    criteria: dict[str, str] = Field(default_factory=dict)
     """What is scored beside the whole, by name, with what is asked; each gets a score on the same scale."""
-    criterion_levels: dict[int, str] = {}
+    criterion_levels: dict[int, str] = Field(default_factory=dict)
     """What each score means for a single criterion; empty: as for the whole."""
     few_shot: tuple[GradedExample, ...] = ()
     """Examples with rationale and scores."""

@@ -25,6 +25,7 @@ class Unscored(StrEnum):
     TOO_FEW_JUDGES = "too_few_judges"
     TOO_LONG = "too_long"
     NO_REFERENCE = "no_reference"
+    NOT_RENDERABLE = "not_renderable"
 
 
 class Item(NamedTuple):
@@ -77,7 +78,7 @@ class Judge(Protocol):
     """SHA-256 of all that decides its scores: kind, model, prompt file, scale. A calibration holds for one of these."""
     scale: tuple[float, float]
     """Lowest and highest score."""
-    report: Mapping[str, Any]
+    report: dict[str, Any]
     """What the judge has to say about itself after scoring, as plain values, e.g. how well a trained one was found to
     tell held-out rows apart; empty for most."""
 
