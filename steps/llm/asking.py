@@ -144,5 +144,5 @@ def _refuse_endpoint(failure: Failure, settings: EndpointSettings) -> None:
         raise EndpointError(f"{where} refused the key ({variable}): {failure.message}")
     if failure.status == 404:
         raise EndpointError(f"{where} was not found: {failure.message}; check base_url (with its /v1) and model")
-    if failure.kind is Failed.CONNECTION_FAILED:
+    if failure.is_unreachable:
         raise EndpointError(f"{where} cannot be reached: {failure.message}; check base_url, or start the server")

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from steps.llm.models import Client
 
 
+#: Requests that are looked up at a time: 10 ms of work, between two readings of the network.
+_LOOK_AHEAD = 256
+#: Seconds over which the first requests are spread, lest all of them, and so all replies, come at the same moment.
+_START_OVER_S = 0.05
+
+
 class ChatClient:
     """Asks one endpoint. Keeps every reply in the cache file, and the money within the budget.
 
@@ -39,7 +45,7 @@ class ChatClient:
     def __init__(self, settings: EndpointSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget or Budget()
-        self.headers = {"Content-Type": "application/json", **extra_headers(settings)}
+        self.headers = extra_headers(settings)
         if (key := api_key(settings)) is not None:
             self.headers["Authorization"] = f"Bearer {key}"
         self.rates = Rates(settings)
@@ -86,9 +92,8 @@ def complete_side_by_side(
             else _OtherJob(client, requests, description)
             for client, requests in asked
         ]
-        if any(job.n_open for job in jobs):
-            with progress(description, sum(job.n_requests for job in jobs)) as bar:
-                bar.advance(sum(job.n_requests - job.n_open for job in jobs))
+        if any(job.is_open for job in jobs):
+            with progress(description, sum(len(requests) for _, requests in asked)) as bar:
                 run_to_end(lambda: _run_all(jobs, bar))
     return [job.replies() for job in jobs]
 
@@ -105,7 +110,7 @@ async def _run_all(jobs: Sequence[_EndpointJob | _OtherJob], bar: Bar) -> None:
             for other in jobs:
                 other.stop()
 
-    await asyncio.gather(*(run(job) for job in jobs if job.n_open))
+    await asyncio.gather(*(run(job) for job in jobs if job.is_open))
     if errors:
         raise errors[0]
 
@@ -116,11 +121,11 @@ class _OtherJob:
     def __init__(self, client: Client, requests: Sequence[ChatRequest], description: str) -> None:
         self._client, self._requests, self._description = client, requests, description
         self._replies: list[Reply] = []
-        self.n_requests = self.n_open = len(requests)
+        self.is_open = bool(requests)
 
     async def run(self, bar: Bar) -> None:
         self._replies = await asyncio.to_thread(self._client.complete_all, self._requests, self._description)
-        bar.advance(self.n_requests)
+        bar.advance(len(self._requests))
 
     def stop(self) -> None:
         """What runs in its own thread ends by itself, or at the budget that it shares."""
@@ -130,26 +135,36 @@ class _OtherJob:
 
 
 class _EndpointJob:
-    """The requests of one `ChatClient`: workers that take one after another, without batches."""
+    """The requests of one `ChatClient`: workers that take one after another, without batches.
+
+    The cache is looked into some hundred requests ahead, so that the first ones go out at once.
+    """
 
     def __init__(self, client: ChatClient, requests: Sequence[ChatRequest]) -> None:
-        self._client, self._settings = client, client.settings
-        self._keys = [request_key(request, client.settings) for request in requests]
-        distinct = dict(zip(self._keys, requests, strict=True))
+        self._client, self._settings, self._requests = client, client.settings, requests
+        self._keys: list[str] = []
+        self._seen: set[str] = set()
+        self._replies: dict[str, Reply] = {}
+        self._todo: deque[tuple[str, ChatRequest]] = deque()
+        self._n_settled = 0
+        self._transport: Transport | None = None
+        self._error: TunesmithError | None = None
         path = client.settings.cache_path
         self._cache = ReplyCache(Path(path)) if path is not None and requests else None
         try:
-            found = self._cache.get_many(distinct) if self._cache is not None else {}
             self._probe = Probe(client.settings, self._cache)
+            self._look_ahead()
         except BaseException:
             self.close()
             raise
         self._structure = self._probe.structure()
-        self._replies = {key: Reply(**{**reply, "cached": True, "error": None}) for key, reply in found.items()}
-        self._todo = deque((key, request) for key, request in distinct.items() if key not in found)
-        self._transport: Transport | None = None
-        self._error: TunesmithError | None = None
-        self.n_requests, self.n_open = len(distinct), len(self._todo)
+        self._known: set[Capability] = set()
+        self._probing = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything must be asked."""
+        return bool(self._todo)
 
     def __enter__(self) -> _EndpointJob:
         return self
@@ -170,9 +185,11 @@ class _EndpointJob:
         timeout = aiohttp.ClientTimeout(
             total=settings.timeout_s, sock_connect=settings.connect_timeout_s, sock_read=settings.first_byte_timeout_s
         )
-        # The pace bounds the connections; a jar for cookies would only cost time.
         session = aiohttp.ClientSession(
-            timeout=timeout, connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            headers=self._client.headers,
+            timeout=timeout,
+            connector=aiohttp.TCPConnector(limit=0),  # the pace bounds the connections
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         writer = ReplyWriter(self._cache) if self._cache is not None else None
         try:
@@ -186,6 +203,7 @@ class _EndpointJob:
             raise self._error
 
     def stop(self) -> None:
+        self._requests = self._requests[: len(self._keys)]
         self._todo.clear()
         if self._transport is not None:
             self._transport.pacing.stop()
@@ -199,24 +217,41 @@ class _EndpointJob:
             seen.add(key)
         return replies
 
+    def _look_ahead(self) -> None:
+        """Take what the cache has, up to and with the next requests that must be asked."""
+        while not self._todo and len(self._keys) < len(self._requests):
+            some = self._requests[len(self._keys) : len(self._keys) + _LOOK_AHEAD]
+            keys = [request_key(request, self._settings) for request in some]
+            new = {key: request for key, request in zip(keys, some, strict=True) if key not in self._seen}
+            self._keys += keys
+            self._seen |= new.keys()
+            found = self._cache.get_many(new) if self._cache is not None else {}
+            for key, reply in found.items():
+                self._replies[key] = Reply(**{**reply, "cached": True, "error": None})
+            self._todo.extend((key, request) for key, request in new.items() if key not in found)
+            self._n_settled += len(keys) - len(new) + len(found)
+
     async def _ask_all(self, session: aiohttp.ClientSession, writer: ReplyWriter | None, bar: Bar) -> None:
         client = self._client
         self._transport = Transport(session, self._settings, client.headers, client.budget, client.rates)
         asker = Asker(self._settings, self._transport)
+        asker.structure, asker.without = self._probe.structure(), self._probe.without()
+        n_open = len(self._todo) + len(self._requests) - len(self._keys)
+        n_workers = min(self._settings.max_concurrency, n_open)
         try:
-            if self._settings.probe:
-                await self._probe.run(needed((request for _, request in self._todo), self._settings), asker)
-            asker.structure, asker.without = self._probe.structure(), self._probe.without()
-            n_workers = min(self._settings.max_concurrency, len(self._todo))
-            await asyncio.gather(*(self._work(asker, writer, bar) for _ in range(n_workers)))
+            await asyncio.gather(*(self._work(asker, writer, bar, at / n_workers) for at in range(n_workers)))
         finally:
             client.spent_usd += self._transport.spent_usd
         self._structure = asker.structure
 
-    async def _work(self, asker: Asker, writer: ReplyWriter | None, bar: Bar) -> None:
+    async def _work(self, asker: Asker, writer: ReplyWriter | None, bar: Bar, turn: float) -> None:
+        await asyncio.sleep(turn * _START_OVER_S)
         while self._todo:
             key, request = self._todo.popleft()
             try:
+                if not self._todo:
+                    self._look_ahead()
+                await self._find_out(request, asker)
                 reply = await asker.complete(request)
                 if reply.error is None and writer is not None:
                     writer.put(key, _stored(reply))
@@ -226,7 +261,19 @@ class _EndpointJob:
                 self.stop()
                 return
             self._replies[key] = reply
-            bar.advance()
+            bar.advance(1 + self._n_settled)
+            self._n_settled = 0
+
+    async def _find_out(self, request: ChatRequest, asker: Asker) -> None:
+        """Probe what this request is the first to need."""
+        wanted = needed(request, self._settings) if self._settings.probe else set()
+        if wanted <= self._known:
+            return
+        async with self._probing:
+            if not wanted <= self._known:
+                await self._probe.run(wanted, asker)
+                asker.structure, asker.without = self._probe.structure(), self._probe.without()
+                self._known |= wanted
 
     def _report_capabilities(self) -> None:
         found: dict[str, str | bool] = {}

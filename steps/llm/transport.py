@@ -26,6 +26,9 @@ _OVERLOADED = {429, 503, 529}
 _EXCERPT = 300
 
 
+_JSON = {"Content-Type": "application/json"}
+
+
 class Answer(NamedTuple):
     """A well-formed reply of the endpoint, whether usable or not."""
 
@@ -52,6 +55,11 @@ class Failure(NamedTuple):
     may_be_billed: bool = False
     """Whether the endpoint may have written a reply that did not arrive."""
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether nothing at all came back."""
+        return self.kind is Failed.CONNECTION_FAILED and not self.may_be_billed
+
 
 class Asked(NamedTuple):
     """What came of a call, all attempts together."""
@@ -73,8 +81,10 @@ class Transport:
         budget: Budget,
         rates: Rates,
     ) -> None:
-        self._session, self._settings, self._headers, self._budget = session, settings, headers, budget
-        self._url = f"{settings.base_url}/chat/completions"
+        from yarl import URL
+
+        self._session, self._settings, self._budget = session, settings, budget
+        self._url = URL(f"{settings.base_url}/chat/completions")
         self._secrets = [secret for value in headers.values() for secret in {value, value.removeprefix("Bearer ")}]
         # Jitter keeps processes apart, so it must not be seeded; it decides no result.
         self._jitter = random.SystemRandom()
@@ -110,8 +120,7 @@ class Transport:
                 self.pacing.settle(ticket, outcome.prompt_tokens, outcome.completion_tokens)
                 self.pacing.leave(ticket, Health.ANSWERED)
                 return Asked(outcome, attempt + 1, first_sent_at)
-            is_unreachable = outcome.kind is Failed.CONNECTION_FAILED
-            self.pacing.leave(ticket, _health(outcome), outcome.message, outcome.retry_after_s, is_unreachable)
+            self.pacing.leave(ticket, _health(outcome), outcome.message, outcome.retry_after_s, outcome.is_unreachable)
             if not outcome.retryable:
                 return Asked(outcome, attempt + 1, first_sent_at)
             if attempt + 1 < max_attempts:
@@ -150,10 +159,7 @@ class Transport:
         settings = self._settings
         try:
             # A redirected POST would lose its body, or carry the key elsewhere.
-            async with self._session.post(
-                self._url, data=payload, headers=self._headers, allow_redirects=False
-            ) as response:
-                status, retry_after = response.status, _asked_wait_s(response.headers)
+            async with self._session.post(self._url, data=payload, headers=_JSON, allow_redirects=False) as response:
                 found = await response.read()
         except aiohttp.ConnectionTimeoutError:
             message = f"no connection within connect_timeout_s={settings.connect_timeout_s:g}"
@@ -168,7 +174,9 @@ class Transport:
             message = self._clean(str(error) or type(error).__name__)
             is_lost = isinstance(error, aiohttp.ClientPayloadError)
             return Failure(Failed.CONNECTION_FAILED, message, retryable=True, may_be_billed=is_lost)
-        return read_answer(found, body) if status == 200 else self._failure_of(status, found, retry_after)
+        if response.status == 200:
+            return read_answer(found, body)
+        return self._failure_of(response.status, found, _asked_wait_s(response.headers))
 
     def _failure_of(self, status: int, payload: bytes, retry_after_s: float | None) -> Failure:
         message = f"HTTP {status}: {self._clean(_error_message(payload))}"
