@@ -7,10 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.judging.decision import PairwiseDecisionSettings
-from steps.judging.judges import AnyJudge, make_judge, make_pairwise_judge
+from steps.judging.judges import AnyJudge, AnyPairwiseJudge, make_judge, make_pairwise_judge
 from steps.judging.llm_judge import Complete
-from steps.judging.pairwise import PairwiseLLMSettings
 from steps.judging.verdict import Judge, PairwiseJudge
 from steps.llm.budget import Budget
 from steps.llm.endpoint import EndpointSettings
@@ -32,6 +30,8 @@ class Models:
     def __init__(self, budget: Budget, seed: int, complete: Complete | None = None) -> None:
         self._budget, self._seed, self._complete = budget, seed, complete
         self._calls: list[dict[str, Any]] = []
+        self._judges: dict[str, Judge] = {}
+        self._pairwise_judges: dict[str, PairwiseJudge] = {}
 
     def ask(
         self, model: EndpointSettings | InProcessSettings, requests: Sequence[ChatRequest], description: str
@@ -50,12 +50,18 @@ class Models:
         return replies
 
     def judge(self, settings: AnyJudge) -> Judge:
-        """Return a judge of single answers."""
-        return make_judge(settings, self._seed, self._budget, self._complete)
+        """Return a judge of single answers, the same each time: it may have loaded or trained a model."""
+        key = settings.model_dump_json()
+        if key not in self._judges:
+            self._judges[key] = make_judge(settings, self._seed, self._budget, self._complete)
+        return self._judges[key]
 
-    def pairwise_judge(self, settings: PairwiseLLMSettings | PairwiseDecisionSettings) -> PairwiseJudge:
-        """Return a judge of pairs."""
-        return make_pairwise_judge(settings, self._seed, self._budget, self._complete)
+    def pairwise_judge(self, settings: AnyPairwiseJudge) -> PairwiseJudge:
+        """Return a judge of pairs, the same each time."""
+        key = settings.model_dump_json()
+        if key not in self._pairwise_judges:
+            self._pairwise_judges[key] = make_pairwise_judge(settings, self._seed, self._budget, self._complete)
+        return self._pairwise_judges[key]
 
     def calls(self) -> pa.Table:
         """Return what was asked so far, as a table of schema `rows.CALL`."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from steps.judging.families import same_family
 from steps.judging.verdict import Verdict, verdict_table
 from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
 from steps.llm.budget import Budget, BudgetSettings
@@ -74,6 +75,15 @@ class PreferenceSettings(Settings):
         if self.revision is not None and self.sampled is None:
             raise ValueError("revision mends answers that were sampled and ranked; add the block sampled")
         return self
+
+
+def _warnings(settings: PreferenceSettings) -> list[str]:
+    """Say which judges grade answers of their own family."""
+    if settings.sampled is None:
+        return []
+    judges = [*settings.sampled.judges, *([settings.sampled.pairwise] if settings.sampled.pairwise else [])]
+    others = [settings.revision, *settings.sampled.others]
+    return same_family(judges, [(one.model.model, one.model.family) for one in others if one is not None])
 
 
 def endpoints_of(settings: PreferenceSettings) -> list[EndpointSettings]:
@@ -144,7 +154,7 @@ def build_preferences(
     verdicts = list({(one.judge, one.item_id, one.order): one for one in found.verdicts}.values())
     verdict_rows = verdict_table(verdicts)
     report = report_preferences(found.candidates, used, ledger, before, verdicts, verdict_rows, models.calls())
-    return PreferenceResult(kept, ledger, verdict_rows, report | found.sources)
+    return PreferenceResult(kept, ledger, verdict_rows, report | found.sources | {"warnings": _warnings(settings)})
 
 
 def _collect(

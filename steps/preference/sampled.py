@@ -177,7 +177,9 @@ def sample_pairs(
 
 
 def rank(asked: Sequence[Asked], settings: SampledSettings, seed: int, models: Models) -> Ranking:
-    """Rank the answers of every prompt with the configured ranker."""
+    """Rank the answers of every prompt with the configured ranker; without any, no judge is made."""
+    if not asked:
+        return Ranking(settings.ranker, [], [])
     if settings.metric is not None:
         return rank_by_check(asked, settings.metric)
     if settings.ranker == "judges":

@@ -69,3 +69,12 @@ def test_every_endpoint_of_the_stage_is_named_for_the_check_of_keys():
     assert {endpoint.model for endpoint in endpoints_of(settings)} == {"other", "b", "c"}
     assert [one.model for one in endpoints_of(PreferenceSettings(sampled=PAIRWISE))] == ["other"]
     assert endpoints_of(PreferenceSettings()) == []
+
+
+def test_a_judge_of_a_generators_family_is_flagged():
+    llama = {"base_url": "http://localhost:1/v1", "model": "llama-3-8b"}
+    sampled = {"ranker": "judges", "judges": [{"type": "llm", "model": llama}], "others": [{"model": llama}]}
+    settings = PreferenceSettings(imported=False, sampled=sampled, max_drop_fraction=1)
+    result = build_preferences(PEOPLE, sft(), lambda prompts, generation: [], settings, HandMade())
+    (warning,) = result.report["warnings"]
+    assert "llama" in warning
