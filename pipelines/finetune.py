@@ -7,6 +7,8 @@ from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
 from pipelines.versions import stored
+from steps.extraction.sources import hash_paths
+from steps.preference.inputs import files_of
 from steps.preference.step import build_preference_dataset
 from steps.training.step import train_dpo_model, train_sft_model
 
@@ -45,6 +47,7 @@ def finetuning_steps(config: RunConfig, base_model: Any, sft_dataset: Any, impor
         sft_dataset=sft_dataset,
         sft_model=sft_model,
         settings=training.preferences,
+        files_hash=hash_paths(files_of(training.preferences)),
     )
     dpo_model, _ = train_dpo(
         sft_model=sft_model,

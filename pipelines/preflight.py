@@ -13,7 +13,7 @@ from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.llm.endpoint import api_key
-from steps.preference.build import endpoints_of
+from steps.preference.inputs import endpoints_of
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model

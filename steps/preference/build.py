@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from steps.judging.families import same_family
 from steps.judging.verdict import Verdict, verdict_table
 from steps.ledger import Drops, check_books, check_drop_fraction, ledger_of
 from steps.llm.budget import Budget, BudgetSettings
-from steps.llm.endpoint import EndpointSettings
 from steps.preference.asking import Models
 from steps.preference.candidate import Candidate
 from steps.preference.imported import drop_repetitions, imported_candidates
@@ -22,8 +20,10 @@ from steps.preference.near_duplicates import NearDuplicateSettings, drop_near_du
 from steps.preference.protected import Protected
 from steps.preference.report import report_preferences
 from steps.preference.revised import RevisionSettings, revise
-from steps.preference.sampled import SampledSettings, choose_prompts, sample_pairs
+from steps.preference.sampled import choose_prompts, sample_pairs
+from steps.preference.sampled_settings import SampledSettings
 from steps.preference.sampling import Sample
+from steps.preference.warn import warnings_of
 from steps.rows import LEDGER, PREFERENCES, content_id, table
 from steps.settings import Settings
 from steps.splitting.decontaminate import DecontaminationSettings
@@ -75,24 +75,6 @@ class PreferenceSettings(Settings):
         if self.revision is not None and self.sampled is None:
             raise ValueError("revision mends answers that were sampled and ranked; add the block sampled")
         return self
-
-
-def _warnings(settings: PreferenceSettings) -> list[str]:
-    """Say which judges grade answers of their own family."""
-    if settings.sampled is None:
-        return []
-    judges = [*settings.sampled.judges, *([settings.sampled.pairwise] if settings.sampled.pairwise else [])]
-    others = [settings.revision, *settings.sampled.others]
-    return same_family(judges, [(one.model.model, one.model.family) for one in others if one is not None])
-
-
-def endpoints_of(settings: PreferenceSettings) -> list[EndpointSettings]:
-    """Return every endpoint that the stage will ask, so that its key can be looked for before anything is done."""
-    asked: list[Any] = [settings.revision]
-    if settings.sampled is not None:
-        asked += [*settings.sampled.judges, settings.sampled.pairwise, *settings.sampled.others]
-    models = (getattr(one, "model", None) for one in asked)
-    return [model for model in models if isinstance(model, EndpointSettings)]
 
 
 class PreferenceResult(NamedTuple):
@@ -153,8 +135,9 @@ def build_preferences(
     check_drop_fraction(ledger, settings.max_drop_fraction)
     verdicts = list({(one.judge, one.item_id, one.order): one for one in found.verdicts}.values())
     verdict_rows = verdict_table(verdicts)
+    warnings = [] if settings.sampled is None else warnings_of(settings.sampled, settings.revision, verdicts)
     report = report_preferences(found.candidates, used, ledger, before, verdicts, verdict_rows, models.calls())
-    return PreferenceResult(kept, ledger, verdict_rows, report | found.sources | {"warnings": _warnings(settings)})
+    return PreferenceResult(kept, ledger, verdict_rows, report | found.sources | {"warnings": warnings})
 
 
 def _collect(

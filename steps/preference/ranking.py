@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 from steps.judging.verdict import Item, Judge, Pair, PairwiseJudge, Verdict, preference_of
@@ -51,10 +52,19 @@ def rank_by_check(asked: Sequence[Asked], metric: str) -> Ranking:
     return Ranking(ranker, found, [])
 
 
-def rank_by_judges(asked: Sequence[Asked], judges: Sequence[Judge], aggregate: str, quorum: int) -> Ranking:
+def rank_by_judges(
+    asked: Sequence[Asked], judges: Sequence[Judge], aggregate: str, quorum: int, weights: Mapping[str, float]
+) -> Ranking:
     """Let each judge grade each answer by itself; several judges are put together on a scale of 0 to 1.
 
     A verdict is known by the item that it names, never by its place in the list.
+
+    Args:
+        asked: Prompts with the answers to rank.
+        judges: Who grades them.
+        aggregate: `mean`, `median` or `weighted`.
+        quorum: Judges that must have scored an answer.
+        weights: With `weighted`, by judge fingerprint.
     """
     items = [Item(_item_id(one, text), one.prompt, text, one.reference) for one in asked for text in one.texts]
     verdicts = [verdict for judge in judges for verdict in judge.score(items)]
@@ -64,26 +74,32 @@ def rank_by_judges(asked: Sequence[Asked], judges: Sequence[Judge], aggregate: s
         answers = []
         for text in one.texts:
             said = [by_item.get((judge.name, _item_id(one, text))) for judge in judges]
-            score = _together(said, judges, aggregate, quorum)
+            score = _together(said, judges, aggregate, quorum, weights)
             if score is not None:
                 answers.append(Ranked(text, score, _rationale(said)))
         found.append(RankedPrompt(answers, {}))
     return Ranking(f"judges:{'+'.join(judge.name for judge in judges)}", found, verdicts)
 
 
-def _together(verdicts: Sequence[Verdict | None], judges: Sequence[Judge], aggregate: str, quorum: int) -> float | None:
+def _together(
+    verdicts: Sequence[Verdict | None],
+    judges: Sequence[Judge],
+    aggregate: str,
+    quorum: int,
+    weights: Mapping[str, float],
+) -> float | None:
     """Return one judge's score as it is, that of several on a scale of 0 to 1; None for fewer than the quorum."""
-    scores = []
+    scores, heard = [], []
     for verdict, judge in zip(verdicts, judges, strict=True):
         if verdict is not None and verdict.score is not None:
             low, high = judge.scale if len(judges) > 1 else (0.0, 1.0)
             scores.append((verdict.score - low) / (high - low))
-    if len(scores) < min(quorum, len(judges)) or not scores:
+            heard.append(weights.get(judge.fingerprint, 0.0) if aggregate == "weighted" else 1.0)
+    if len(scores) < quorum or not sum(heard):
         return None
-    ordered, middle = sorted(scores), len(scores) // 2
     if aggregate == "median":
-        return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return sum(scores) / len(scores)
+        return float(median(scores))
+    return sum(score * weight for score, weight in zip(scores, heard, strict=True)) / sum(heard)
 
 
 def rank_by_comparisons(

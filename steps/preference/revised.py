@@ -25,7 +25,8 @@ from steps.preference.asking import Models
 from steps.preference.candidate import Candidate
 from steps.preference.pairing import Ranked
 from steps.preference.ranking import Asked, RankedPrompt
-from steps.preference.sampled import SampledPairs, SampledSettings, preference, rank
+from steps.preference.sampled import SampledPairs, preference, rank
+from steps.preference.sampled_settings import SampledSettings
 from steps.rows import content_id
 from steps.settings import Settings
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pydantic import Field, field_validator, model_validator
 
-from steps.judging.judges import PairwiseSettings, RankingJudgeSettings
 from steps.judging.verdict import Verdict
 from steps.ledger import Drops
 from steps.preference.asking import Models
+from steps.preference.calibrated import learned_weights
 from steps.preference.candidate import Candidate
-from steps.preference.comparisons import ComparisonSettings
-from steps.preference.pairing import NoPair, PairingSettings, Ranked, choose_pairs
+from steps.preference.pairing import NoPair, Ranked, choose_pairs
 from steps.preference.protected import Protected
 from steps.preference.ranking import (
     Asked,
@@ -26,7 +24,8 @@ from steps.preference.ranking import (
     rank_by_comparisons,
     rank_by_judges,
 )
-from steps.preference.sampling import OtherModelSettings, Sample, Sampled, SamplingSettings, sample_all
+from steps.preference.sampled_settings import SampledSettings
+from steps.preference.sampling import Sample, Sampled, sample_all
 from steps.rows import content_id, prompt_and_answer, rows_of_split
 
 #: The row's own answer, where it stands in for a sample.
@@ -41,76 +40,6 @@ class SampledDrop(StrEnum):
     UNFINISHED_SAMPLES = "unfinished_samples"
     SINGLE_ANSWER = "single_answer"
     UNSCORED_SAMPLES = "unscored_samples"
-
-
-class SampledSettings(PairingSettings):
-    """How pairs are made from samples of the SFT model, and of others."""
-
-    ranker: str
-    """`check:<metric>`: a verifiable metric of `steps.evaluation.metrics` against the row's own answer. `judges`: those
-    of `judges`, each answer by itself. `pairwise`: the judge of `pairwise`, two answers at a time, both orders asked.
-    The defect score is no ranker: it does not measure which of two answers is better."""
-    judges: tuple[RankingJudgeSettings, ...] = ()
-    """Needed by ranker `judges`; several are a jury, whose scores are put together on a scale of 0 to 1."""
-    aggregate: Literal["mean", "median"] = "mean"
-    """How the scores of a jury become one."""
-    quorum: int = Field(default=1, ge=1)
-    """Judges of a jury that must have scored an answer; with fewer it stays unscored."""
-    pairwise: PairwiseSettings | None = None
-    """Needed by ranker `pairwise`."""
-    comparisons: ComparisonSettings = ComparisonSettings()
-    """With ranker `pairwise`: which answers are compared, and what the outcomes add up to."""
-    generation: SamplingSettings = SamplingSettings()
-    """Sampling."""
-    others: tuple[OtherModelSettings, ...] = ()
-    """Other models whose answers stand beside the SFT model's."""
-    kinds: tuple[str, ...] | None = None
-    """Only prompts of examples of these kinds (`summary`, …); none takes all."""
-    max_prompts: int | None = Field(default=500, ge=1)
-    """Training prompts that are sampled, a seeded choice; none samples all."""
-    reference_as_chosen: bool = False
-    """With a check: where no sample reaches `pass_score` but the row's own answer does, that answer is chosen."""
-    pass_score: float = Field(default=1.0, gt=0, le=1)
-    """Score at which a check counts as passed."""
-
-    @field_validator("ranker")
-    @classmethod
-    def _is_a_ranker(cls, value: str) -> str:
-        if "defect" in value:
-            raise ValueError(
-                "the defect score tells broken answers from whole ones, not better from worse, and never makes "
-                "preferences; use check:<metric>, judges, pairwise, or imported preferences"
-            )
-        kind, _, metric = value.partition(":")
-        if value in {"judges", "pairwise"}:
-            return value
-        from steps.evaluation.metrics import METRICS
-
-        if kind != "check" or metric not in METRICS:
-            raise ValueError(f"not `judges`, `pairwise`, or `check:` with one of the metrics {', '.join(METRICS)}")
-        return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> SampledSettings:
-        if self.ranker == "judges" and not self.judges:
-            raise ValueError("ranker=judges needs judges, e.g. judges: [{type: llm, model: {base_url: …, model: …}}]")
-        names = [judge.judge_name for judge in self.judges]
-        if len(set(names)) < len(names):
-            raise ValueError(f"judges share a name ({', '.join(names)}); give each its own `name`")
-        if self.ranker == "pairwise" and self.pairwise is None:
-            raise ValueError("ranker=pairwise needs the block pairwise, e.g. pairwise: {type: llm, model: {…}}")
-        if self.metric is None and self.reference_as_chosen:
-            raise ValueError("reference_as_chosen needs a check as ranker: a judge does not tell what passes")
-        if self.metric is None and self.pairing == "right_vs_wrong":
-            raise ValueError("pairing=right_vs_wrong needs a check as ranker: a judge does not tell what is right")
-        if self.quorum > max(1, len(self.judges)):
-            raise ValueError(f"quorum={self.quorum} is more than the {len(self.judges)} judges there are")
-        return self
-
-    @property
-    def metric(self) -> str | None:
-        """Name of the check's metric; None for judges."""
-        return self.ranker.partition(":")[2] or None
 
 
 class SampledPairs(NamedTuple):
@@ -184,7 +113,8 @@ def rank(asked: Sequence[Asked], settings: SampledSettings, seed: int, models: M
         return rank_by_check(asked, settings.metric)
     if settings.ranker == "judges":
         judges = [models.judge(judge) for judge in settings.judges]
-        return rank_by_judges(asked, judges, settings.aggregate, settings.quorum)
+        weights = learned_weights(judges, settings.calibration_path) if settings.aggregate == "weighted" else {}
+        return rank_by_judges(asked, judges, settings.aggregate, settings.quorum, weights)
     if settings.pairwise is None:
         raise ValueError("validated settings have the block pairwise")
     return rank_by_comparisons(asked, models.pairwise_judge(settings.pairwise), settings.comparisons, seed)

@@ -6,7 +6,7 @@ import pytest
 from steps.judging.verdict import Unscored
 from steps.ledger import reasons
 from steps.preference.build import PreferenceSettings, build_preferences
-from steps.preference.sampled import SampledSettings
+from steps.preference.sampled_settings import SampledSettings
 from tests.preference.conftest import answers, preferences, row, sft
 from tests.preference.judges import (
     PAIRWISE,

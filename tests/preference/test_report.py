@@ -4,9 +4,9 @@ import re
 import pytest
 
 from pipelines.results import Results, render_report
-from steps.preference.build import PreferenceSettings, build_preferences, endpoints_of
+from steps.preference.build import PreferenceSettings, build_preferences
 from tests.preference.conftest import answers, pair, preferences, row, sft
-from tests.preference.judges import MODEL, PAIRWISE, ComparingJudge, HandMade, judged, prefers, reply
+from tests.preference.judges import MODEL, PAIRWISE, ComparingJudge, HandMade, prefers, reply
 
 DATASET = sft(row("q", "Which rope?", "The blue one."), row("t", "What is a rudder?", "It steers.", "test"))
 PEOPLE = preferences(
@@ -59,16 +59,6 @@ def test_the_page_shows_the_preferences(result):
     assert "3 pairs of 5 candidates" in text
     assert "imported 4 2" in text
     assert "3 comparisons in both orders: 0 inconsistent, 1 ties" in text
-
-
-def test_every_endpoint_of_the_stage_is_named_for_the_check_of_keys():
-    settings = PreferenceSettings(
-        sampled={**judged("a"), "others": [{"model": MODEL | {"model": "b"}}]},
-        revision={"model": MODEL | {"model": "c"}},
-    )
-    assert {endpoint.model for endpoint in endpoints_of(settings)} == {"other", "b", "c"}
-    assert [one.model for one in endpoints_of(PreferenceSettings(sampled=PAIRWISE))] == ["other"]
-    assert endpoints_of(PreferenceSettings()) == []
 
 
 def test_a_judge_of_a_generators_family_is_flagged():

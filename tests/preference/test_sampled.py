@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from steps.chat.generation import Generated
 from steps.ledger import reasons
 from steps.preference.build import PreferenceSettings, build_preferences
-from steps.preference.sampled import SampledSettings, choose_prompts
+from steps.preference.sampled import choose_prompts
+from steps.preference.sampled_settings import SampledSettings
 from steps.preference.sampling import SamplingSettings
 from tests.preference.conftest import answers, preferences, row, sft
 from tests.preference.judges import judged
