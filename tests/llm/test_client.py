@@ -8,6 +8,7 @@ import time
 import pytest
 
 from steps.errors import BudgetExceededError, ConfigError, EndpointError
+from steps.llm.budget import Budget, BudgetSettings
 from steps.llm.request import ChatRequest, Failed
 
 SCHEMA = {
@@ -131,14 +132,15 @@ def test_an_endpoint_without_json_schema_support_is_asked_without(endpoint, make
     endpoint.answer = lambda messages: '```json\n{"rationale": "fine", "score": 2}\n```'
     replies = make_client(max_concurrency=1).complete_all([ask(f"q{i}", SCHEMA) for i in range(3)])
     assert [reply.error for reply in replies] == [None] * 3
-    assert ["response_format" in body for body in endpoint.bodies] == [True, False, False, False]
+    assert ["response_format" in body for body in endpoint.bodies] == [False, False, False]
+    assert len(endpoint.probes) == 2, "json_schema, then a tool"
 
 
 def test_a_request_that_is_refused_the_schema_late_recovers_too(endpoint, make_client):
     endpoint.refuses_schema = True
     endpoint.faults.append("slow")
     endpoint.answer = lambda messages: '{"rationale": "fine", "score": 2}'
-    replies = make_client().complete_all([ask("slow", SCHEMA), ask("quick", SCHEMA)])
+    replies = make_client(probe=False).complete_all([ask("slow", SCHEMA), ask("quick", SCHEMA)])
     assert [reply.error for reply in replies] == [None, None]
 
 
@@ -176,12 +178,12 @@ def test_an_endpoint_that_is_not_there_stops_the_run(make_client):
 
 def test_the_budget_stops_before_it_is_overrun_and_what_was_paid_for_is_kept(endpoint, make_client):
     prices = {"price_per_million_input_usd": 1.0, "price_per_million_output_usd": 10.0}
-    budget_usd = 0.003
-    client = make_client(**prices, max_tokens=100, max_cost_usd=budget_usd, max_concurrency=4)
+    budget = Budget(BudgetSettings(max_cost_usd=0.003))
+    client = make_client(budget, **prices, max_tokens=100, max_concurrency=4)
     with pytest.raises(BudgetExceededError, match=r"max_cost_usd=0\.003"):
         client.complete_all([ask(f"q{i}") for i in range(50)])
     n_paid = len(endpoint.bodies)
-    assert 0 < client.spent_usd <= budget_usd
+    assert 0 < budget.spent_usd == client.spent_usd <= 0.003
     assert n_paid == round(client.spent_usd / 200e-6)
     replies = make_client(**prices).complete_all([ask(f"q{i}") for i in range(50)])
     assert sum(reply.cached for reply in replies) == n_paid
@@ -192,7 +194,8 @@ def test_a_tight_budget_sends_fewer_at_once_rather_than_stop(endpoint, make_clie
     endpoint.latency_s = 0.02
     prices = {"price_per_million_input_usd": 0.0, "price_per_million_output_usd": 10.0}
     # Each call could cost $0.001 and does cost $0.0001: ten fit one after the other, three at once never do.
-    client = make_client(**prices, max_tokens=100, max_cost_usd=0.002, max_concurrency=8)
+    budget = Budget(BudgetSettings(max_cost_usd=0.002))
+    client = make_client(budget, **prices, max_tokens=100, max_concurrency=8)
     replies = client.complete_all([ask(f"q{i}") for i in range(10)])
     assert all(reply.error is None for reply in replies)
     assert endpoint.most_in_flight <= 2
