@@ -150,6 +150,7 @@ class Counters:
             "most_answers": max(self.answers.values(), default=0),
             "faults": dict(self.faults),
             "abandoned": self.abandoned,
+            "in_flight": self.in_flight,
             "most_in_flight": self.most_in_flight,
         }
 
