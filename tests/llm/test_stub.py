@@ -102,7 +102,7 @@ def test_each_fault_strikes_the_first_attempt_only(stub):
 
 
 def test_the_client_ends_every_row_under_all_faults_within_its_retries(stub, tmp_path):
-    """Four hundred rows in which each fault occurs; a hang ends with the time limit, which the slow reply misses too."""
+    """Each fault occurs in four hundred rows; the time limit ends the hang, and the slow reply too."""
     n, retries = 400, 3
     assert {fault_of(str(i)) for i in range(n)} == {None, *Fault}
     client = ChatClient(
