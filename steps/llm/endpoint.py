@@ -38,7 +38,7 @@ class EndpointSettings(Settings):
     """Further headers, each with the name of the environment variable that holds its value, e.g.
     `{api-key: AZURE_KEY}`."""
     max_concurrency: int = Field(default=16, ge=1, le=1024)
-    """Requests in flight at once. Halved when the endpoint is overloaded, and raised again step by step."""
+    """Requests in flight at once. Lowered while the endpoint is overloaded, and raised again step by step."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests sent in any minute; none is unlimited. Sent at an even pace, in bursts of at most one second's worth."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
@@ -55,7 +55,8 @@ class EndpointSettings(Settings):
     """Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection. A reply that is cut off, empty or not
     of the requested form is asked for once more, within the same number of retries."""
     backoff_s: float = Field(default=0.5, gt=0)
-    """Upper bound in seconds of the first random wait; it doubles with every attempt. `Retry-After` overrides it."""
+    """Upper bound in seconds of the first random wait; it doubles with every attempt. It comes on top of
+    `Retry-After`."""
     max_wait_s: float = Field(default=60.0, gt=0)
     """No single wait is longer than this many seconds, whatever `Retry-After` asks for."""
     breaker_failures: int | None = Field(default=10, ge=1)

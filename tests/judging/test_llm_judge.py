@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from steps.judging.verdict import Unscored
 from steps.judging.llm_judge import Answered, judge_with_llm
 from steps.judging.rubric import load_rubric
+from steps.judging.verdict import Unscored
 from steps.llm.client import ChatClient
 
 
