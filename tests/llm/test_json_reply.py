@@ -124,6 +124,11 @@ def test_of_several_objects_the_one_of_the_schema_counts_and_two_that_differ_are
         read_object('{"note": 1} {"score": "4"}', SCHEMA)
 
 
+def test_thinking_aloud_without_its_opening_tag_may_break_some_objects_but_not_any_number():
+    assert read_object('{"a": no' * 5 + '</think>{"score": 4}', SCHEMA) == {"score": 4}
+    assert schema_problem('{"a": no' * 50 + '</think>{"score": 4}', SCHEMA) is not None
+
+
 @pytest.mark.parametrize("before", ["", "Here: "])
 def test_a_quotation_inside_of_a_string_is_text(before):
     quoting = (
