@@ -14,7 +14,7 @@ from steps.llm.lenient_json import NotAnObjectError, finite, read_at
 
 _THINKING = re.compile(r"\s*<(think|thinking|reasoning)>", re.IGNORECASE)
 _THOUGHT = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
-#: Objects beyond this many make no reply; each is read in full.
+#: Objects beyond this many, whole or broken, make no reply; each is read in full.
 _MOST_OBJECTS = 20
 #: Characters of a validator's message, which quotes the reply.
 _EXCERPT = 200
@@ -116,16 +116,19 @@ def _without_thinking(text: str) -> str:
 
 def _stands_in_an_object(text: str, position: int) -> bool:
     """Say whether an object spans the position: a tag that a reply quotes ends no thinking."""
-    at = text.find("{", 0, position)
-    while at >= 0:
+    at, n_broken = text.find("{", 0, position), 0
+    while at >= 0 and n_broken < _MOST_OBJECTS:
         try:
             end = read_at(text, at)[1]
-        except ValueError:
+        except NotAnObjectError:
             end = at + 1
+        except ValueError:
+            end, n_broken = at + 1, n_broken + 1
         if end > position:
             return True
         at = text.find("{", end, position)
-    return False
+    # Among so many broken objects nothing can be told: the tag stays, and so they spoil the reply.
+    return at >= 0
 
 
 def _problem(found: dict[str, Any], schema: Mapping[str, Any]) -> str | None:

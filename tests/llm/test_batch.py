@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from steps.errors import BudgetExceededError, EndpointError
 from steps.llm import batch_api, batch_client
 from steps.llm.batch import BatchSettings
-from steps.llm.budget import Budget, BudgetSettings
+from steps.llm.budget import Budget, BudgetSettings, Spend
 from steps.llm.cache import ReplyCache
 from steps.llm.client import ChatClient, complete_side_by_side
 from steps.llm.endpoint import EndpointSettings
@@ -180,6 +180,16 @@ def run_and_be_killed(client, requests, where):
     client.complete_all(requests)
 
 
+def start_and_kill(client, requests, where):
+    # Forked, as starting Python afresh takes most of a second.
+    process = multiprocessing.get_context("fork").Process(
+        target=run_and_be_killed, args=(client, requests, where), daemon=True
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("where", "n_batches_before"),
     [
@@ -196,13 +206,7 @@ def test_kill_9_at_any_point_submits_nothing_twice_and_leaves_nothing_unasked(
     endpoint, make_client, tmp_path, where, n_batches_before
 ):
     requests = [ask(f"q{i}") for i in range(7)]
-    # Forked, as starting Python afresh takes most of a second.
-    process = multiprocessing.get_context("fork").Process(
-        target=run_and_be_killed, args=(make_client(), requests, where), daemon=True
-    )
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
+    start_and_kill(make_client(), requests, where)
     assert len(endpoint.batches) == n_batches_before
     replies = make_client().complete_all(requests)
     assert texts(replies) == [f"reply to q{i}" for i in range(7)]
@@ -210,6 +214,13 @@ def test_kill_9_at_any_point_submits_nothing_twice_and_leaves_nothing_unasked(
     assert endpoint.sizes == [7]
     with ReplyCache(tmp_path / "replies.sqlite") as cache:
         assert cache.open_batches(endpoint.base_url) == []
+
+
+def test_a_batch_whose_id_never_arrived_is_found_behind_many_younger_ones(endpoint, make_client):
+    start_and_kill(make_client(), [ask("a")], "after create")
+    make_client(max_requests_per_batch=1).complete_all([ask(f"q{i}") for i in range(5)])
+    assert texts(make_client().complete_all([ask("a")])) == ["reply to a"]
+    assert endpoint.asked["a"] == 1
 
 
 def test_runs_that_start_together_share_one_batch(endpoint, make_client):
@@ -366,3 +377,12 @@ def test_clients_that_share_a_tight_budget_wait_for_each_other_without_blocking(
     found = complete_side_by_side([(client, [ask(f"q{i}") for i in range(6)]) for client in clients])
     assert [texts(replies) for replies in found] == [[f"reply to q{i}" for i in range(6)]] * 2
     assert set(endpoint.asked.values()) == {2}
+
+
+def test_a_client_waits_for_room_in_a_budget_that_others_have_reserved(endpoint, make_client):
+    budget = Budget(BudgetSettings(max_tokens=3000))
+    elsewhere = Spend(0.0, 2500)
+    assert budget.reserve(elsewhere)
+    threading.Timer(0.3, budget.settle, [elsewhere, Spend()]).start()
+    assert texts(make_client(budget).complete_all([ask("a")])) == ["reply to a"]
+    assert budget.spent_tokens == 110

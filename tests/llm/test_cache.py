@@ -11,7 +11,7 @@ import pytest
 
 from steps.errors import InputError
 from steps.llm.cache import VERSION, BatchRow, ReplyCache
-from steps.llm.request import ChatRequest, Reply
+from steps.llm.request import ChatRequest, Failed, Reply
 
 #: Prints the key of each reply that is stored, for ever.
 ENDLESS_WRITER = """
@@ -279,6 +279,8 @@ def test_a_changed_rubric_for_half_of_the_rows_asks_only_for_those(endpoint, mak
 
 def test_failures_are_never_kept(endpoint, make_client, tmp_path):
     endpoint.faults.extend([(500, {}, "oops"), (400, {}, "no"), "null", "null"])
-    make_client(max_retries=0, max_concurrency=1).complete_all([ChatRequest([{"role": "user", "content": "a"}])])
+    requests = [ChatRequest([{"role": "user", "content": text}]) for text in "abc"]
+    replies = make_client(max_retries=0, max_concurrency=1, breaker_failures=None).complete_all(requests)
+    assert [reply.failure for reply in replies] == [Failed.SERVER_ERROR, Failed.REQUEST_REFUSED, Failed.EMPTY_REPLY]
     with ReplyCache(tmp_path / "replies.sqlite") as cache:
         assert len(cache) == 0

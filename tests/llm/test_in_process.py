@@ -167,7 +167,9 @@ def test_replies_are_kept_and_the_model_is_not_even_loaded_for_them(grader, tmp_
 
 def test_a_model_trained_anew_in_the_same_folder_is_asked_anew(tmp_path):
     model, tokenizer = build(tmp_path / "model")
-    client_of(tmp_path / "model", tmp_path).complete_all([ask("Hi")])
+    teach(model, tokenizer, [ask("Hi").messages], "No")
+    model.save_pretrained(tmp_path / "model")
+    assert texts(client_of(tmp_path / "model", tmp_path).complete_all([ask("Hi")])) == ["No"]
     teach(model, tokenizer, [ask("Hi").messages], "Yes")
     model.save_pretrained(tmp_path / "model")
     (reply,) = client_of(tmp_path / "model", tmp_path).complete_all([ask("Hi")])

@@ -101,8 +101,15 @@ def test_a_reply_that_is_cut_off_anywhere_is_never_completed_nor_replaced_by_its
             read_object(before + WHOLE.replace('"', "'")[:end], SCHEMA)
 
 
-def test_a_cut_off_second_object_spoils_the_first():
-    assert "cut off" in schema_problem('{"score": 4}\n{"score": 5', SCHEMA)
+@pytest.mark.parametrize("rest", ["{", '{"', '{"sco', "{score", '{"score": 5', "{/* five"])
+def test_a_cut_off_second_object_spoils_the_first(rest):
+    assert "cut off" in schema_problem('{"score": 4}\n' + rest, SCHEMA)
+
+
+@pytest.mark.parametrize("before", ["", "Here: "])
+def test_a_number_that_no_float_holds_is_refused(before):
+    with pytest.raises(ValueError, match="out of range"):
+        parse_object(before + '{"a": -1e999}')
 
 
 def test_unclosed_thinking_is_no_reply():
@@ -115,6 +122,11 @@ def test_of_several_objects_the_one_of_the_schema_counts_and_two_that_differ_are
         read_object('{"note": 1} {"score": 4} {"score": 4, "label": "bad"}', SCHEMA)
     with pytest.raises(ValueError, match="holds 2 JSON objects, none of the form asked"):
         read_object('{"note": 1} {"score": "4"}', SCHEMA)
+
+
+def test_thinking_aloud_without_its_opening_tag_may_break_some_objects_but_not_any_number():
+    assert read_object('{"a": no' * 5 + '</think>{"score": 4}', SCHEMA) == {"score": 4}
+    assert schema_problem('{"a": no' * 50 + '</think>{"score": 4}', SCHEMA) is not None
 
 
 @pytest.mark.parametrize("before", ["", "Here: "])
