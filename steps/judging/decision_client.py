@@ -91,7 +91,8 @@ class _Http:
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_s)
-        waiting, errors = iter(requests.items()), []
+        waiting = iter(requests.items())
+        errors: list[TunesmithError] = []
         with progress("Asking the decision model", len(requests)) as bar:
             async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
 

@@ -64,7 +64,7 @@ def item(name, answer):
 def test_it_tells_apart_what_people_told_apart_and_says_how_well(labels):
     judge = ClassifierJudge(settings(labels_path=str(labels)), 7, embed)
     verdicts = score_unchanged(judge, [item("a", "Valve and seal."), item("b", "Dragon and moon."), item("c", " ")])
-    assert verdicts[0].score > 0.55 > 0.45 > verdicts[1].score
+    assert verdicts[0].score > 0.5 > verdicts[1].score
     assert verdicts[2].unscored_reason is Unscored.NO_ANSWER
     assert judge.report["auc"] > 0.95
     assert judge.report["auc_low"] <= judge.report["auc"] <= judge.report["auc_high"]

@@ -1,8 +1,8 @@
 import pytest
+from pydantic import TypeAdapter
 
 from steps.judging.families import families_of, same_family
 from steps.judging.judges import JudgeSettings
-from pydantic import TypeAdapter
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_model_that_is_no_reward_model_is_refused(tmp_path, changes, message):
 
 def test_a_causal_model_whose_head_would_be_random_is_refused(tmp_path):
     folder = models.causal_model(tmp_path / "causal", num_labels=1)
-    with pytest.raises(InputError, match="lacks the weights score.weight"):
+    with pytest.raises(InputError, match=r"lacks the weights score\.weight"):
         judge(folder).score(ITEMS[:1])
 
 
