@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-<<<<<<< HEAD
 from steps.judging.judges import make_judge
 from steps.judging.llm_judge import LLMJudge, LLMSettings
 from steps.judging.rubric import load_rubric
@@ -13,12 +12,6 @@ from tests.judging.chat import QUESTION, Chat, graded, reply_of, spelled
 
 MODEL = {"base_url": "http://localhost:1/v1", "model": "grader"}
 CRITERIA = ("instruction_following", "correctness", "completeness", "clarity")
-=======
-from steps.judging.llm_judge import Answered, judge_with_llm
-from steps.judging.rubric import load_rubric
-from steps.judging.verdict import Unscored
-from steps.llm.client import ChatClient
->>>>>>> client
 
 
 def settings(**changes):
