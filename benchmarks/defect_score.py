@@ -175,8 +175,8 @@ def render(record: dict[str, Any]) -> str:
         machine.sentence(record["machine"]),
         "",
         f"Medians over the seeds {', '.join(map(str, record['seeds']))}. `AUC` is the area under the ROC curve of "
-        "whole against broken answers. Real answers are taken for whole; some are not (the Tulu models break off), which counts "
-        "against the detector.",
+        "whole against broken answers. Real answers are taken for whole; some are not (the Tulu models break off), "
+        "which counts against the detector.",
         "",
         "| set | answers | whose |",
         "|---|---|---|",
