@@ -58,7 +58,8 @@ def test_each_conversation_gets_the_logit_that_it_has_alone_squashed_whatever_ba
 
 
 def test_a_model_trained_without_padding_scores_its_very_last_token(tmp_path):
-    folder = models.reward_model(tmp_path / "unpadded", pad=False)
+    ending = models.TEMPLATE.replace("<|im_end|>\n{% endfor %}", "<|im_end|>{% endfor %}")
+    folder = models.reward_model(tmp_path / "unpadded", pad=False, template=ending)
     assert logits(judge(folder, batch_size=4).score(ITEMS)) == pytest.approx(
         [by_hand(folder, one) for one in ITEMS], abs=1e-5
     )
