@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError, model_validator
 from steps.errors import InputError
 from steps.settings import Settings
 
-#: Share of pairs that a judge has to decide as people do. People agree with each other on 0.81 of pairs with a tie
-#: allowed (Zheng et al. 2023, table 5), so a judge below has told us less than another person would.
+#: Share of the pairs with a winner that a judge has to decide as people do. People agree with each other on 0.81 of the
+#: pairs that neither calls a tie (Zheng et al. 2023, table 5, setup S2): a judge below says less than another person.
 MIN_AGREEMENT = 0.8
 
 #: Below this number of labelled items an agreement of 0.8 has a 95 % interval wider than ±0.11 (Wilson 1927).
@@ -35,7 +35,8 @@ class JudgeCalibration(Settings):
     task: Task
     """What was labelled: pairs of answers, or single answers."""
     agreement: float = Field(ge=0, le=1)
-    """Share of pairs that it decides as people do; of pointwise labels, of the pairs that people rank apart."""
+    """Share of the pairs with a winner by the majority that it decides alike, a tie of its own counting half; of
+    pointwise labels, of the pairs of answers that people rank apart."""
     low: float = Field(ge=0, le=1)
     """Lower end of the 95 % interval of `agreement`."""
     high: float = Field(ge=0, le=1)
@@ -91,9 +92,9 @@ class Calibration(Settings):
     """SHA-256 over the label files, in the order given."""
     seed: int = 7
     """Of the bootstrap and the folds."""
-    judges: dict[str, JudgeCalibration] = {}
+    judges: dict[str, JudgeCalibration] = Field(default_factory=dict)
     """By judge fingerprint."""
-    juries: dict[str, JuryCalibration] = {}
+    juries: dict[str, JuryCalibration] = Field(default_factory=dict)
     """By `jury_fingerprint` of the members."""
 
     def of_judge(self, fingerprint: str) -> JudgeCalibration | None:
