@@ -211,9 +211,11 @@ def _pairs(counts: Floats, of: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    found: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return found
 
 
 def _one_minus(observed: Floats, expected: Floats) -> Floats:
     """Return 1 − observed ÷ expected disagreement; NaN where chance alone never disagrees."""
-    return 1 - np.divide(observed, expected, out=np.full(len(observed), np.nan), where=expected > 1e-12)
+    found: Floats = 1 - np.divide(observed, expected, out=np.full(len(observed), np.nan), where=expected > 1e-12)
+    return found
