@@ -127,7 +127,7 @@ def _jury(
 
 def _estimate_entry(name: str, found: Estimate, view: View) -> JudgeCalibration:
     task: Any = "pairwise" if view.pairwise else "pointwise"
-    value, low, high = (0.0 if each is None else each for each in found[:3])
+    value, low, high = (end if each is None else each for each, end in zip(found[:3], (0.0, 0.0, 1.0), strict=True))
     return JudgeCalibration(judge=name, task=task, agreement=value, low=low, high=high, n=found.n, kappa=None)
 
 
@@ -137,8 +137,8 @@ def _entry(judge: dict[str, Any], report: dict[str, Any]) -> JudgeCalibration:
         judge=judge["judge"],
         task=report["task"],
         agreement=alike["value"],
-        low=alike["low"],
-        high=alike["high"],
+        low=0.0 if alike["low"] is None else alike["low"],
+        high=1.0 if alike["high"] is None else alike["high"],
         n=alike["n"],
         kappa=judge["kappa"]["value"],
         ceiling=report["people"]["ceiling"]["value"],

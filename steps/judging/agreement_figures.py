@@ -20,6 +20,8 @@ from steps.settings import Settings
 
 Floats = NDArray[np.float64]
 
+#: Levels of the longest scale that is compared level by level: 0 to 10.
+_MAX_LEVELS = 11
 _SIDES = {1.0: "first", 0.5: "tie", 0.0: "second"}
 
 
@@ -113,10 +115,7 @@ def _pair_figures(judge: Judged, preference: Floats, view: View) -> dict[str, An
 
 def _answer_figures(scores: Floats, view: View, settings: AgreementSettings) -> dict[str, Any]:
     both = ~(np.isnan(scores) | np.isnan(view.people))
-    people = view.ratings.values[~np.isnan(view.ratings.values)]
-    same_scale = bool(
-        both.any() and (scores[both] == scores[both].round()).all() and set(scores[both]) & set(people.tolist())
-    )
+    same_scale = _on_one_scale(view.people[both], scores[both])
     figures: dict[str, Any] = {
         "spearman": spearman(view.people, scores, view.how)._asdict(),
         "kendall": kendall_tau(view.people, scores, view.how)._asdict(),
@@ -136,6 +135,14 @@ def _answer_figures(scores: Floats, view: View, settings: AgreementSettings) -> 
     else:
         figures["kappa"] = Estimate(None, None, None, int(both.sum()))._asdict()
     return figures
+
+
+def _on_one_scale(people: Floats, judge: Floats) -> bool:
+    """Whether people and judge used the same few whole numbers, so that they can be compared level by level."""
+    used = set(people.round().tolist()) | set(judge.tolist())
+    return (
+        bool(set(people.tolist()) & set(judge.tolist())) and len(used) <= _MAX_LEVELS and all(x % 1 == 0 for x in used)
+    )
 
 
 def _at_threshold(scores: Floats, view: View, settings: AgreementSettings) -> dict[str, Any] | None:
@@ -160,7 +167,7 @@ def _at_threshold(scores: Floats, view: View, settings: AgreementSettings) -> di
 
 
 def _with_annotators(sides: Floats, view: View) -> list[dict[str, Any]]:
-    once = Resampling(view.how.seed, 1)
+    once = Resampling(n_resamples=0)
     found = zip(view.ratings.annotators, view.ratings.values.T, strict=True)
     kappas = ((name, cohen_kappa(own, sides, once)) for name, own in found)
     return [{"annotator": name, "n": kappa.n, "kappa": kappa.value} for name, kappa in kappas]

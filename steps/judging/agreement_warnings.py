@@ -38,7 +38,7 @@ def _judge_warnings(judge: dict[str, Any], report: dict[str, Any]) -> list[str]:
         found.append(f"{name} has no score for {judge['n_unscored']} of {report['n_items']} labelled items")
     if report["task"] == "pairwise" and not judge["both_orders"]:
         found.append(f"{name} was asked in one order only, so its position bias is not known and not evened out")
-    if alike["value"] is not None and alike["low"] < report["min_agreement"] <= alike["value"]:
+    if alike["low"] is not None and alike["low"] < report["min_agreement"] <= alike["value"]:
         found.append(f"{name} passes, yet its interval begins at {alike['low']:.2f}, below {report['min_agreement']:g}")
     if name in DEFECT:
         found.append(f"{name} finds broken answers; its agreement is no measure of quality, and it ranks nothing")

@@ -36,6 +36,7 @@ class Resampling(NamedTuple):
 
     seed: int = 7
     n_resamples: int = 2000
+    """0 makes none."""
 
 
 def wilson(successes: float, n: int) -> Estimate:
@@ -175,7 +176,11 @@ def bootstrapped(statistic: Callable[[Floats], Floats], n: int, how: Resampling)
     for at in range(0, how.n_resamples, size):
         counts = rng.multinomial(n, np.full(n, 1 / n), size=min(size, how.n_resamples - at))
         draws.append(statistic(counts.astype(np.float64)))
-    low, high = np.nanquantile(np.concatenate(draws), [0.025, 0.975])
+    drawn = np.concatenate(draws) if draws else np.zeros(0)
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return Estimate(value, None, None, n)
+    low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high), n)
 
 

@@ -154,7 +154,7 @@ def _annotator_pairs(ratings: Ratings) -> list[dict[str, Any]]:
         x, y = ratings.values[:, a], ratings.values[:, b]
         both = ~(np.isnan(x) | np.isnan(y))
         if both.any():
-            kappa = cohen_kappa(x, y, Resampling(0, 1), None if ratings.nominal else "quadratic")
+            kappa = cohen_kappa(x, y, Resampling(n_resamples=0), None if ratings.nominal else "quadratic")
             alike = wilson(int((x[both] == y[both]).sum()), int(both.sum()))
             names = {"a": ratings.annotators[a], "b": ratings.annotators[b]}
             found.append({**names, "n": int(both.sum()), "same": alike.value, "kappa": kappa.value})

@@ -116,7 +116,7 @@ def sample_of(candidates: Sequence[Candidate], settings: SampleSettings) -> list
     rng = random.Random(settings.seed)
     strata: dict[tuple[str, str, int], list[Candidate]] = defaultdict(list)
     for candidate in sorted(candidates):
-        strata[_stratum(candidate, settings.score_bands)].append(candidate)
+        strata[stratum_of(candidate, settings.score_bands)].append(candidate)
     chosen = [
         candidate
         for stratum, share in zip(
@@ -131,7 +131,8 @@ def sample_of(candidates: Sequence[Candidate], settings: SampleSettings) -> list
     return tasks
 
 
-def _stratum(candidate: Candidate, n_bands: int) -> tuple[str, str, int]:
+def stratum_of(candidate: Candidate, n_bands: int) -> tuple[str, str, int]:
+    """Return source, kind and band of scores; −1 is the band of what has no score."""
     band = -1 if candidate.rank is None else min(int(candidate.rank * n_bands), n_bands - 1)
     return candidate.source, candidate.kind, band
 

@@ -42,9 +42,13 @@ class Judged:
         return self.name in DEFECT
 
     def preferences(self) -> dict[str, float]:
-        """Return P(first is better) of each pair: the mean of both orders, or the one order that there is."""
-        both = {**self.ab, **self.ba}
-        return {item: (self.ab.get(item, at) + self.ba.get(item, at)) / 2 for item, at in both.items()}
+        """Return P(first is better) of each pair: the mean of both orders, and nothing where one of them failed.
+
+        Of a judge that was asked in one order only, that order.
+        """
+        if not self.ab or not self.ba:
+            return {**self.ab, **self.ba}
+        return {item: (first + self.ba[item]) / 2 for item, first in self.ab.items() if item in self.ba}
 
 
 def judges_of(verdicts: pa.Table) -> list[Judged]:
