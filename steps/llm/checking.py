@@ -7,7 +7,7 @@ from typing import Any
 
 from steps.llm.fencing import neutralise
 from steps.llm.json_reply import schema_problem
-from steps.llm.request import Failed
+from steps.llm.request import Failed, with_note
 
 #: A second try can mend these; all else would only be paid for twice.
 _REPAIRABLE = (Failed.TRUNCATED_REPLY, Failed.INVALID_REPLY, Failed.EMPTY_REPLY)
@@ -36,9 +36,8 @@ def asked_again(messages: Sequence[Mapping[str, str]], error: str) -> list[dict[
     One that was cut off is asked for in the same words, with more tokens. The bad reply itself is left out: it may be
     long, and may have been dictated by the graded text.
     """
-    again = [dict(message) for message in messages]
-    if error.startswith(Failed.INVALID_REPLY):
-        problem = neutralise(error.partition(": ")[2])
-        note = "Your reply must be one JSON object of the requested form, and nothing else."
-        again[-1]["content"] += f"\n\n{note} An earlier reply was refused because it {problem}."
-    return again
+    if not error.startswith(Failed.INVALID_REPLY):
+        return [dict(message) for message in messages]
+    problem = neutralise(error.partition(": ")[2])
+    note = "Your reply must be one JSON object of the requested form, and nothing else."
+    return with_note(messages, f"{note} An earlier reply was refused because it {problem}.")
