@@ -11,17 +11,12 @@ from pydantic import field_validator
 from steps.errors import ConfigError
 from steps.judging.judge_settings import BaseJudgeSettings
 from steps.judging.judgement import Judgement
-<<<<<<< HEAD
-from steps.judging.rubric import LoadedRubric, load_rubric, render_messages
-from steps.judging.verdict import Unscored
-=======
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
 from steps.judging.replies import _UNSCORED as _UNSCORED_OLD
 from steps.judging.replies import chat_fingerprint, verdict_object
 from steps.judging.rubric import LoadedRubric, RubricName, load_rubric, render_item, render_messages
 from steps.judging.verdict import Item, Unscored, Verdict
 from steps.llm.endpoint import EndpointSettings
->>>>>>> judges
 from steps.llm.json_reply import parse_object
 from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Failed, Reply
@@ -141,7 +136,7 @@ class LLMJudge:
 class LLMJudgeSettings(Settings):
     """Which model judges, and by which rubric."""
 
-    endpoint: Model
+    endpoint: EndpointSettings
     """The judging model."""
     rubric: str = "helpfulness_v1"
     """Name of a bundled rubric, or the path of a YAML file of the same form."""
