@@ -10,27 +10,14 @@ from pydantic import BaseModel
 
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.in_process import InProcessSettings
-from steps.llm.request import ChatRequest, Failed, Reply, request_key
+from steps.llm.request import ChatRequest, request_key
 
-CountTokens = Callable[[Sequence[str]], list[int]]
+CountTokens = Callable[[list[str]], list[int]]
 
 #: Tokens that a chat template adds to a turn, and to the beginning of the reply: ChatML takes 4 to 5, Llama 3 takes 4.
 TEMPLATE_TOKENS_PER_TURN = 5
 #: Without a tokenizer at hand: English text has about four characters a token in vocabularies of 32,000 to 200,000.
 CHARACTERS_PER_TOKEN = 4
-
-
-class Recorder:
-    """Stands in for a model: keeps what it is asked, and answers nothing."""
-
-    def __init__(self) -> None:
-        self.requests: list[ChatRequest] = []
-
-    def __call__(self, requests: Sequence[ChatRequest], description: str = "") -> list[Reply]:
-        """Keep the requests, and fail each."""
-        self.requests += requests
-        nothing = Reply("", "", 0, 0, None, 0.0, 0, False, f"{Failed.NOT_SENT}: only estimated")
-        return [nothing] * len(requests)
 
 
 class Estimate(NamedTuple):
@@ -93,8 +80,8 @@ def estimate(
         prompt_tokens,
         reply_tokens,
         most_reply_tokens,
-        _cost(settings, prompt_tokens, reply_tokens),
-        _cost(settings, prompt_tokens, most_reply_tokens),
+        cost_of(settings, prompt_tokens, reply_tokens),
+        cost_of(settings, prompt_tokens, most_reply_tokens),
         basis,
     )
 
@@ -117,8 +104,8 @@ def _look_up(
     return cached, [request for key, request in zip(keys, requests, strict=True) if key not in cached]
 
 
-def _cost(settings: EndpointSettings | InProcessSettings, prompt_tokens: int, reply_tokens: int) -> float | None:
-    """Price tokens; a model in this process costs nothing."""
+def cost_of(settings: EndpointSettings | InProcessSettings, prompt_tokens: int, reply_tokens: int) -> float | None:
+    """Return US dollars, None if a price is unknown; a model in this process costs nothing."""
     return settings.cost_usd(prompt_tokens, reply_tokens) if isinstance(settings, EndpointSettings) else 0.0
 
 

@@ -161,6 +161,7 @@ def render_report(results: Results) -> str:
     return template.render(
         summary=results.summary,
         curation=results.reports.get("curation_report"),
+        preferences=results.reports.get("preference_report"),
         evaluation=evaluation or None,
         losses=loss_curves(histories),
         bars=_bars(results.summary["models"]),

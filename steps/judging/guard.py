@@ -40,7 +40,7 @@ def check_trust(
     """Look the judges up in the calibration, and refuse a filter that cannot be relied upon.
 
     Args:
-        judges: Of the stage; not the defect detector, which claims nothing that people could agree with.
+        judges: Of the stage; not the defect detector alone, which claims nothing that people could agree with.
         aggregate: Of a jury.
         is_filter: Whether rows are dropped by the scores.
         calibration_path: File that `tunesmith calibrate report` wrote; None knows nothing of anyone.

@@ -48,7 +48,7 @@ def check_judges(settings: JudgingSettings, judges: Sequence[Judge] | None = Non
         ConfigError: if rows would be dropped by a judge that is not known to agree with people.
         InputError: if the calibration, or a file that a judge needs, cannot be read.
     """
-    if not settings.judges or settings.judges[0].type == "defect":
+    if all(judge.type == "defect" for judge in settings.judges):
         return Trust(None, {}, None, [])
     return check_trust(
         judges if judges is not None else without_asking(settings.judges, settings.seed),
@@ -101,7 +101,7 @@ def judge_rows(
     _check_unscored(scored, details, settings, ledger)
     if settings.min_score is not None:
         check_drop_fraction(ledger, settings.max_drop_fraction)
-    if settings.judges and settings.judges[0].type != "defect":
+    if any(judge.type != "defect" for judge in settings.judges):
         check_rows_unchanged(row_hashes(examples), kept, JUDGEMENT.names, STAGE)
     verdicts = spilled(_verdict_batches(found), VERDICTS)
     outcome = Outcome(scored, chosen, bench.judges, found, combined, verdicts, at)

@@ -50,11 +50,6 @@ class JudgingSettings(Settings):
         twice = [name for name, n in Counter(judge.judge_name for judge in self.judges).items() if n > 1]
         if twice:
             raise ValueError(f"two judges are called {twice[0]!r}; give each a name of its own")
-        if len(self.judges) > 1 and any(judge.type == "defect" for judge in self.judges):
-            raise ValueError(
-                "the defect detector is no member of a jury: it tells broken rows, not good ones. Let it judge alone "
-                "(in a run before), or leave it out"
-            )
         if self.quorum is not None and self.quorum > max(len(self.judges), 1):
             raise ValueError(f"quorum={self.quorum} can never be reached by {len(self.judges)} judges")
         if self.aggregate == "weighted" and len(self.judges) > 1 and self.calibration_path is None:

@@ -64,7 +64,7 @@ def report_of(
         "lowest": _lowest(scored, scores),
         "cost_usd": float(pc.sum(costs).as_py()) if len(costs) else None,
         "usage": usage_of(outcome.verdicts, capabilities),
-        "detector": outcome.judges[0].report if judges and judges[0]["type"] == "defect" else None,
+        "detector": next((judge["about"] for judge in judges if judge["type"] == "defect"), None) or None,
         "warnings": [*trust.warnings, *_families(scored, settings), *_odd(judges), *_ties(outcome, settings)],
     }
 

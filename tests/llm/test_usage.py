@@ -25,3 +25,15 @@ def test_an_unknown_price_makes_the_sum_unknown():
 def test_models_are_told_apart_and_failures_counted():
     found = usage_of(calls({"error": "timeout: no reply"}, {"model": "n"}, {"model": None}))
     assert {model: (one["n_requests"], one["n_failed"]) for model, one in found.items()} == {"m": (1, 1), "n": (1, 0)}
+
+
+def test_what_was_found_out_about_a_model_stands_beside_its_sums():
+    rows = [
+        {"model": "a", "cost_usd": 0.5, "cached": False, "latency_s": 1.0, "attempts": 1},
+        {"model": "b", "cached": True},
+    ]
+    calls = pa.Table.from_pylist([{name: row.get(name) for name in CALL.names} for row in rows], schema=CALL)
+    found = usage_of(calls, {"a": {"structured": "tool"}})
+    assert found["a"]["capabilities"] == {"structured": "tool"}
+    assert found["a"]["cost_usd"] == 0.5
+    assert "capabilities" not in found["b"]
