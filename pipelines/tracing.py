@@ -152,7 +152,7 @@ def show(found: dict[str, Any]) -> str:
 
 
 def _said(verdict: dict[str, Any]) -> list[str]:
-    """Render one judge's verdict: score, criteria and why; then model, prompt, tokens and money, where a model spoke."""
+    """Render one judge's verdict: score, criteria and why; of a model also prompt, tokens and money."""
     score = f"{verdict['score']:.3g}" if verdict["score"] is not None else f"no score ({verdict['unscored_reason']})"
     criteria = ", ".join(f"{name} {value:g}" for name, value in verdict["criteria"].items())
     why = verdict["rationale"] or verdict["detail"] or ""

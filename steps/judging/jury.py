@@ -94,7 +94,8 @@ def votes_of(verdicts_by_judge: Mapping[str, Sequence[Verdict]], scales: Mapping
 def _weighted_mean(votes: Floats, shares: Floats, _: float) -> Floats:
     heard = ~np.isnan(votes)
     mean: Floats = (np.where(heard, votes, 0.0) @ shares) / (heard @ shares)
-    return mean.clip(0.0, 1.0)
+    bounded: Floats = np.minimum(np.maximum(mean, 0.0), 1.0)
+    return bounded
 
 
 def _median(votes: Floats, _: Floats, __: float) -> Floats:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-
 from steps.judging.judge_settings import BaseJudgeSettings
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
 from steps.judging.replies import chat_fingerprint, verdict_object

@@ -235,13 +235,15 @@ def _ties(outcome: Outcome, settings: JudgingSettings) -> list[str]:
     """Say where chance decided much of a selection: with few levels many rows tie at the border."""
     if outcome.chosen is None or settings.select is None:
         return []
-    found = []
-    for group in outcome.chosen.groups:
-        if group.n_tied > max(_SHOWN, 0.2 * group.n_kept):
-            where = f" of {settings.select.per} {group.name}" if group.name is not None else ""
-            found.append(
-                f"{group.n_tied:,} rows{where} tie at the border {group.border:.4g} of {settings.select.describe()}, "
-                f"which keeps {group.n_kept:,}: chance decides among them. Use min_score, a finer scale "
-                "(probability_weighting), or a jury"
-            )
-    return found
+    tied = [group for group in outcome.chosen.groups if group.n_tied > max(_SHOWN, 0.2 * group.n_kept)]
+    if not tied:
+        return []
+    names = [group.name for group in tied if group.name is not None]
+    where = (
+        f" of {settings.select.per} {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}" if names else ""
+    )
+    n_tied, n_kept = (sum(getattr(group, key) for group in tied) for key in ("n_tied", "n_kept"))
+    return [
+        f"{n_tied:,} rows{where} tie at the border of {settings.select.describe()}, which keeps {n_kept:,} there: chance "
+        "decides among them. Use min_score, or scores with more steps (probability_weighting, aggregate: mean)"
+    ]

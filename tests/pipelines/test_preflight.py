@@ -83,6 +83,14 @@ def test_a_key_that_an_endpoint_will_ask_for_has_to_be_there(checked, monkeypatc
         checked("release.hub={repo_id: team/model, token_env: NO_SUCH_KEY}")
 
 
+def test_a_filter_by_a_judge_that_nobody_compared_with_people_is_refused(checked):
+    model = "{base_url: 'http://127.0.0.1:9/v1', model: m}"
+    judge = f"{{judges: [{{type: llm, model: {model}}}], select: {{min_score: 3}}}}"
+    with pytest.raises(ConfigError, match="tunesmith calibrate"):
+        checked(f"curation.judge={judge}")
+    assert checked(f"curation.judge={judge}", "curation.judge.accept_uncalibrated=true")
+
+
 def test_a_template_that_does_not_fit_the_model_is_refused(checked, tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, PreTrainedTokenizerFast
