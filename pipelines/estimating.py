@@ -12,7 +12,7 @@ from steps.llm.endpoint import EndpointSettings
 from steps.llm.in_process import InProcessSettings
 from steps.llm.request import ChatRequest, request_key
 
-CountTokens = Callable[[Sequence[str]], list[int]]
+CountTokens = Callable[[list[str]], list[int]]
 
 #: Tokens that a chat template adds to a turn, and to the beginning of the reply: ChatML takes 4 to 5, Llama 3 takes 4.
 TEMPLATE_TOKENS_PER_TURN = 5
@@ -80,8 +80,8 @@ def estimate(
         prompt_tokens,
         reply_tokens,
         most_reply_tokens,
-        _cost(settings, prompt_tokens, reply_tokens),
-        _cost(settings, prompt_tokens, most_reply_tokens),
+        cost_of(settings, prompt_tokens, reply_tokens),
+        cost_of(settings, prompt_tokens, most_reply_tokens),
         basis,
     )
 
@@ -104,8 +104,8 @@ def _look_up(
     return cached, [request for key, request in zip(keys, requests, strict=True) if key not in cached]
 
 
-def _cost(settings: EndpointSettings | InProcessSettings, prompt_tokens: int, reply_tokens: int) -> float | None:
-    """Price tokens; a model in this process costs nothing."""
+def cost_of(settings: EndpointSettings | InProcessSettings, prompt_tokens: int, reply_tokens: int) -> float | None:
+    """Return US dollars, None if a price is unknown; a model in this process costs nothing."""
     return settings.cost_usd(prompt_tokens, reply_tokens) if isinstance(settings, EndpointSettings) else 0.0
 
 

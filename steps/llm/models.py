@@ -21,6 +21,8 @@ class PriceSettings(Settings):
     """US dollars for a million prompt tokens."""
     output_usd: float = Field(ge=0)
     """US dollars for a million reply tokens."""
+    cached_input_usd: float | None = Field(default=None, ge=0)
+    """US dollars for a million prompt tokens from the endpoint's own cache; none: as all others."""
 
 
 class Named(NamedTuple):
@@ -49,7 +51,11 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
 
 
 #: Fields of `EndpointSettings`, and where a price table holds them.
-PRICES = {"price_per_million_input_usd": "input_usd", "price_per_million_output_usd": "output_usd"}
+PRICES = {
+    "price_per_million_input_usd": "input_usd",
+    "price_per_million_output_usd": "output_usd",
+    "price_per_million_cached_input_usd": "cached_input_usd",
+}
 
 
 def _type_of(value: Any) -> str:
