@@ -165,7 +165,7 @@ def render(record: dict[str, Any]) -> str:
         "",
         machine.sentence(record["machine"]),
         "",
-        f"Seeds {', '.join(map(str, record['seeds']))} (medians). `AUC` is the area under the ROC curve of "
+        f"Seeds: {', '.join(map(str, record['seeds']))} (medians over them). `AUC` is the area under the ROC curve of "
         "whole against broken answers. Real answers are taken for whole; some are not (Tulu 7B breaks off at times), "
         "which counts against the detector.",
         "",
@@ -190,6 +190,9 @@ def render(record: dict[str, Any]) -> str:
             f"| {name} | {' | '.join(cell(one['with_cosine'], kind) for kind in kinds)} |"
             for name, one in parts.items()
         ),
+        "",
+        "A run's detector learns from the run's own rows, which is what `held out` measures. Learnt from one source it "
+        "carries to a narrower one, and not from a narrow one (questions on articles) to a wider one (role-play).",
         "",
         "These are figures of damage and none of quality: by what tells broken answers apart, people's preference "
         "cannot be told, so the score is refused for preference pairs and win rates.",
