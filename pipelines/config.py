@@ -22,7 +22,7 @@ from steps.evaluation.gate import GateSettings
 from steps.extraction.corpus import CorpusSettings
 from steps.extraction.sources import ExtractionSettings, Source
 from steps.filtering.rules import FilteringSettings
-from steps.judging.judge import JudgingSettings
+from steps.judging.judging_settings import JudgingSettings
 from steps.llm.models import Model, Named, PriceSettings
 from steps.mixing.guidance import TaskType
 from steps.mixing.settings import MixSettings

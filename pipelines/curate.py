@@ -57,7 +57,12 @@ def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = 
         index_hash=hash_paths(chosen.dedup.index_paths),
     )
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
-    scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
+    scored, judge_ledger, _, judge_report = judge_examples(
+        unique_examples=unique,
+        documents=documents,
+        settings=chosen.judge,
+        files_hash=hash_paths(chosen.judge.files),
+    )
     split, split_ledger, split_report = split_dataset(
         examples=scored, settings=chosen.split, previous=stored(previous_splits) if previous_splits else None
     )

@@ -16,6 +16,7 @@ from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
+from steps.judging.judge import check_judges
 from steps.llm.endpoint import EndpointSettings, api_key
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
@@ -36,6 +37,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         check_engine(config.curation.engine)
         benchmark_files(config.curation.decontaminate)
         _check_index(config)
+        check_judges(config.curation.judge)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
         _check_model(config)
@@ -67,6 +69,7 @@ def sources_hash_of(config: RunConfig) -> str:
     others = [
         *benchmark_files(curation.decontaminate),
         *curation.dedup.index_paths,
+        *curation.judge.files,
         *([text_path] if text_path else []),
     ]
     return fingerprint(config.sources, cache_folder() / FETCHED) + hash_paths(others)

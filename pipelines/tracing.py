@@ -89,9 +89,17 @@ def _trace_in(version: ModelVersionResponse, row_id: str) -> dict[str, Any] | No
         "stage": version.stage or "none",
         "row": row,
         "decisions": decisions,
+        "verdicts": _verdicts(version, full_id),
         "derived_rows": children,
         "sft_dataset_split": in_dataset[0]["split"] if in_dataset else None,
     }
+
+
+def _verdicts(version: ModelVersionResponse, row_id: str) -> list[dict[str, Any]]:
+    """Return what each judge said of the row, maps as plain objects."""
+    table = _load(version, "judge_verdicts")
+    found = _where(table, "item_id", row_id) if table is not None else []
+    return [{**one, **{key: dict(one[key] or ()) for key in ("criteria", "probabilities")}} for one in found]
 
 
 def _show_pairs(decisions: list[dict[str, Any]], row: dict[str, Any] | None, examples: pa.Table | None) -> None:
@@ -135,7 +143,29 @@ def show(found: dict[str, Any]) -> str:
         said = " ".join(part for part in (decision["reason"], decision["detail"]) if part)
         lines.append(f"  {decision['stage']:16s} {decision['decision']:8s} {said}{score}{evidence}")
         lines += beside(decision["pair"]) if decision.get("pair") else []
+        if decision["stage"] == "judge":
+            lines += [line for verdict in found["verdicts"] for line in _said(verdict)]
     lines += [f"  derived row {child}" for child in found["derived_rows"]]
     if found["sft_dataset_split"]:
         lines.append(f"  in sft_dataset, split {found['sft_dataset_split']}")
     return "\n".join(lines)
+
+
+def _said(verdict: dict[str, Any]) -> list[str]:
+    """Render one judge's verdict: score, criteria and why; of a model also prompt, tokens and money."""
+    score = f"{verdict['score']:.3g}" if verdict["score"] is not None else f"no score ({verdict['unscored_reason']})"
+    criteria = ", ".join(f"{name} {value:g}" for name, value in verdict["criteria"].items())
+    why = verdict["rationale"] or verdict["detail"] or ""
+    lines = [f"    {verdict['judge']}: {score}{f' ({criteria})' if criteria else ''}{f': {why}' if why else ''}"]
+    if verdict["model"] is not None:
+        prompt = (
+            f", prompt {verdict['prompt_version']} ({verdict['prompt_sha256'][:12]})"
+            if verdict["prompt_version"]
+            else ""
+        )
+        cost = f", ${verdict['cost_usd']:.4g}" if verdict["cost_usd"] is not None else ""
+        tokens = f", {verdict['prompt_tokens']} + {verdict['completion_tokens']} tokens"
+        lines.append(
+            f"      by {verdict['model']}{prompt}{tokens}{cost}{', from the cache' if verdict['cached'] else ''}"
+        )
+    return lines

@@ -133,6 +133,7 @@ JUDGEMENT = pa.schema(
         pa.field("judge", pa.string()),
         pa.field("judge_version", pa.string()),
         pa.field("cost_usd", pa.float64()),
+        pa.field("disagreement", pa.float64()),  # of a jury: highest minus lowest vote, in [0, 1]
     ]
 )
 SCORED = pa.schema([*FILTERED, *JUDGEMENT])

@@ -1,95 +1,109 @@
-"""An LLM judge may filter rows only where it was found to agree with people."""
+"""No filter by a judge that nobody compared with people: refused before the run, unless the config insists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from steps.errors import ConfigError
-from steps.judging.calibration import Calibration, JudgeCalibration
-from steps.judging.jury import Aggregate, weights_in
+from steps.judging.calibration import Calibration, JudgeCalibration, load_calibration
+from steps.judging.jury import Aggregate
 from steps.judging.verdict import Judge
 
-#: Kinds of judges that claim nothing which people would have to confirm.
-EXEMPT = frozenset(("defect",))
-
-HOW = (
-    "label a sample (`tunesmith calibrate sample`, `label`), write calibration.json with `tunesmith calibrate report` "
-    "and name it in calibration_path; or set accept_uncalibrated: true to use the scores all the same"
+_LABEL = (
+    "label a sample and write its calibration (`tunesmith calibrate sample`, `label`, `report LABELS --out FILE`), "
+    "then set calibration_path"
 )
 
 
 class Trust(NamedTuple):
-    """What is known of a stage's judges."""
+    """What people's labels say of a stage's judges."""
 
-    weights: list[float] | None
-    """Learned weights, in the order of the judges; None if there are none."""
-    known: list[JudgeCalibration | None]
-    """Calibration of each judge by itself."""
-    jury: JudgeCalibration | None
-    """Calibration of the jury, in the way that the scores are put together; None for a single judge."""
-    problem: str | None
-    """Why the judges must not filter; None if they may."""
+    agreement: JudgeCalibration | None
+    """Of the judge, or of the jury as it is aggregated; None if unknown."""
+    members: dict[str, JudgeCalibration | None]
+    """Of each judge, by name."""
+    weights: dict[str, float] | None
+    """Learned weights by name, for `aggregate: weighted`."""
     warnings: list[str]
 
 
-def trust(
-    judges: Sequence[Judge], kinds: Sequence[str], aggregate: Aggregate, calibration: Calibration | None, least: float
+def check_trust(
+    judges: Sequence[Judge],
+    *,
+    aggregate: Aggregate,
+    is_filter: bool,
+    calibration_path: str | None,
+    min_agreement: float,
+    accept_uncalibrated: bool,
 ) -> Trust:
-    """Hold the judges against what people's labels said of them.
+    """Look the judges up in the calibration, and refuse a filter that cannot be relied upon.
 
     Args:
-        judges: Of the stage.
-        kinds: The `type` of each.
-        aggregate: How their scores are put together.
-        calibration: None: nobody labelled anything.
-        least: Agreement that is needed.
+        judges: Of the stage; not the defect detector alone, which claims nothing that people could agree with.
+        aggregate: Of a jury.
+        is_filter: Whether rows are dropped by the scores.
+        calibration_path: File that `tunesmith calibrate report` wrote; None knows nothing of anyone.
+        min_agreement: Least agreement of a filter.
+        accept_uncalibrated: Warn where it would be refused.
 
     Raises:
-        ConfigError: if the weights that `aggregate=weighted` needs were never learned.
+        ConfigError: if the filter is refused, or a weighted jury has no weights.
+        InputError: if the calibration file cannot be read.
     """
-    fingerprints = [judge.fingerprint for judge in judges]
-    known = [calibration.of_judge(one) if calibration else None for one in fingerprints]
-    if len(judges) == 1:
-        problem = None if kinds[0] in EXEMPT else _problem(f"judge {judges[0].name}", known[0], least)
-        return Trust(None, known, None, problem, _few(judges[0].name, known[0]))
-    learned = calibration.of_jury(fingerprints) if calibration else None
-    if aggregate == "weighted" and learned is None:
+    calibration = load_calibration(calibration_path) if calibration_path is not None else Calibration()
+    members = {judge.name: calibration.of_judge(judge.fingerprint) for judge in judges}
+    jury = calibration.of_jury(judge.fingerprint for judge in judges) if len(judges) > 1 else None
+    if aggregate == "weighted" and len(judges) > 1 and jury is None:
         raise ConfigError(
-            "curation.judge.aggregate=weighted needs weights learned from people's labels for exactly these judges: "
-            f"{', '.join(judge.name for judge in judges)}; {HOW.partition('; or')[0]}, or choose median"
+            f"judge.aggregate=weighted: {calibration_path or 'no calibration_path'} has no weights for the jury "
+            f"{', '.join(members)} as it is configured now; {_LABEL}, or set aggregate: median"
         )
-    jury = None
-    if learned is not None:
-        jury = learned.weighted if aggregate == "weighted" else learned.majority
-    warnings = _few("the jury", jury)
-    if learned is None:
-        warnings.append(
-            f"the jury of {', '.join(judge.name for judge in judges)} is uncalibrated: judges that share a bias are "
-            "worse together than the best of them alone (LLMBar: 0.49 against 0.70); about 50 labels tell, and give "
-            "weights"
-        )
-    elif aggregate != "weighted" and jury is not None and jury.agreement < learned.best.agreement:
-        warnings.append(
-            f"the best judge alone agrees with people more often ({learned.best.agreement:.2f}) than the jury "
-            f"({jury.agreement:.2f}); use it alone, or aggregate: weighted ({learned.weighted.agreement:.2f})"
-        )
-    problem = None if EXEMPT.issuperset(kinds) else _problem("the jury", jury, least)
-    weights = weights_in(learned.weights, fingerprints) if learned else None
-    return Trust(weights, known, jury, problem, warnings)
+    if len(judges) == 1:
+        known = next(iter(members.values()))
+    else:
+        known = None if jury is None else jury.weighted if aggregate == "weighted" else jury.majority
+    warnings = _warnings(members, known, aggregate, min_agreement)
+    if warnings and is_filter and (known is None or known.agreement < min_agreement):
+        if not accept_uncalibrated:
+            raise ConfigError(
+                f"judge.select drops rows by a score that cannot be relied upon: {warnings[0]}. {_LABEL[0].upper()}"
+                f"{_LABEL[1:]}; or leave select out; or set judge.accept_uncalibrated: true to filter all the same"
+            )
+        warnings[0] += "; rows are dropped by it all the same (accept_uncalibrated)"
+    weights = {judge.name: jury.weights[judge.fingerprint] for judge in judges} if jury is not None else None
+    silent = [name for name, weight in (weights or {}).items() if weight == 0] if aggregate == "weighted" else []
+    if silent:
+        warnings.append(f"{', '.join(silent)} weighs 0 in the jury: leave it out and save what it costs")
+    return Trust(known, members, weights if aggregate == "weighted" else None, warnings)
 
 
-def _problem(who: str, found: JudgeCalibration | None, least: float) -> str | None:
-    if found is None:
-        return f"{who} was never compared with people's labels, yet its scores are to select rows; {HOW}"
-    if found.agreement < least:
-        return (
-            f"{who} agrees with people on {found.describe()}, below min_agreement={least:g}, and must not select rows: "
-            "improve its rubric or take another judge and calibrate again, lower min_agreement, or set "
-            "accept_uncalibrated: true"
+def _warnings(
+    members: Mapping[str, JudgeCalibration | None],
+    known: JudgeCalibration | None,
+    aggregate: Aggregate,
+    min_agreement: float,
+) -> list[str]:
+    names = ", ".join(members)
+    if known is None and len(members) > 1:
+        return [
+            f"the jury {names} was never compared with people. Judges that share a bias are worse together than the "
+            "best of them alone (on LLMBar, three weak judges by majority agree with people on 0.49 of the pairs, "
+            "their best member on 0.70); about 50 labels tell, and weights learned from them (aggregate: weighted) "
+            "mend it"
+        ]
+    if known is None:
+        return [f"judge {names} was never compared with people as it is configured now"]
+    who = f"the jury {names} ({aggregate})" if len(members) > 1 else f"judge {names}"
+    if known.agreement < min_agreement:
+        return [f"{who} agrees with people on {known.describe()}, below min_agreement={min_agreement:g}"]
+    found = []
+    if known.few or known.low < min_agreement:
+        found.append(
+            f"{who} agrees with people on {known.describe()}; the true value may well be below "
+            f"min_agreement={min_agreement:g}: label more"
         )
-    return None
-
-
-def _few(who: str, found: JudgeCalibration | None) -> list[str]:
-    return [f"{who} agrees with people on {found.describe()}"] if found is not None and found.few else []
+    best = max((one.agreement for one in members.values() if one is not None), default=0.0)
+    if len(members) > 1 and best > known.agreement:
+        found.append(f"{who} agrees with people less ({known.agreement:.2f}) than its best member alone ({best:.2f})")
+    return found

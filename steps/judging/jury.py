@@ -1,113 +1,169 @@
-"""Several judges become one score.
+"""A jury: what several judges say of one item, made into one score, with every vote kept.
 
-On ordinary data a majority of judges beats its members; where they share a bias it is worse than the best of them
-(LLMBar: 0.49 against 0.70). Weights learned from people's labels mend that, see `steps.judging.weights`.
+Majority helps where judges err independently and fails where they share a bias: on LLMBar's saved judgments three weak
+judges by majority decide 0.49 of the pairs as people do, their best member 0.70, members weighted by 50 labels 0.70.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from steps.judging.verdict import Verdict
+from steps.judging.verdict import Unscored, Verdict
 
-Floats = NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+
+#: How votes become a score. `majority` is strict: a tie is no majority.
 Aggregate = Literal["mean", "median", "majority", "weighted"]
+#: Room for what a weighted mean of levels loses to rounding.
+_ROUNDING = 1e-9
 
-#: From here on, on a scale of 0 to 1, a member's score is a vote for the row.
-PASS_LEVEL = 0.5
+
+class Combined(NamedTuple):
+    """The jury's say on one item."""
+
+    score: float | None
+    """In [0, 1]."""
+    unscored_reason: Unscored | None
+    votes: dict[str, float]
+    """Of the members that scored, each on [0, 1], by name."""
+    disagreement: float | None
+    """Highest minus lowest vote; None with fewer than two votes."""
+    detail: str
+    """The votes, and what each silent member gives as reason."""
 
 
-def scores_of(verdicts: Sequence[Sequence[Verdict]], scales: Sequence[tuple[float, float]]) -> Floats:
-    """Put the scores of all members on one scale, 0 to 1.
+def default_quorum(n_judges: int) -> int:
+    """Return a strict majority of the members.
+
+    >>> [default_quorum(n) for n in (1, 2, 3, 4, 5)]
+    [1, 2, 2, 3, 3]
+    """
+    return n_judges // 2 + 1
+
+
+def combine(
+    verdicts_by_judge: Mapping[str, Sequence[Verdict]],
+    aggregate: Aggregate,
+    weights: Mapping[str, float] | None = None,
+    quorum: int | None = None,
+    *,
+    scales: Mapping[str, tuple[float, float]] | None = None,
+    pass_level: float = 0.5,
+) -> list[Combined]:
+    """Combine the verdicts on each item. A member without a score is left out; it is no vote of 0.
 
     Args:
-        verdicts: Of each member, one per row, all in the same order.
-        scales: Lowest and highest score of each member.
+        verdicts_by_judge: Judge's name -> one verdict per item, all in the same order.
+        aggregate: How; `majority` gives 1 where more than half of the votes cast are at `pass_level` or above, else 0.
+        weights: Judge's name -> weight, 0 or more, for `weighted`.
+        quorum: Votes that an item needs; None is a strict majority of the members.
+        scales: Judge's name -> lowest and highest score; a judge that is not named has [0, 1].
+        pass_level: Vote in [0, 1] from which on a member counts as being for the item.
 
-    Returns:
-        Shape `[rows, members]`; NaN where a member gave no score.
+    Raises:
+        ValueError: if weights are missing or negative, or the sequences differ in length.
     """
-    n_rows = len(verdicts[0]) if verdicts else 0
-    scores = np.full((n_rows, len(verdicts)), np.nan)
-    for member, (given, (low, high)) in enumerate(zip(verdicts, scales, strict=True)):
-        raw = np.array([np.nan if one.score is None else one.score for one in given], np.float64)
-        scores[:, member] = (raw - low) / (high - low)
-    return scores
+    names = list(verdicts_by_judge)
+    if aggregate == "weighted" and (weights is None or not set(names) <= weights.keys() or min(weights.values()) < 0):
+        raise ValueError("aggregate=weighted needs a weight of 0 or more for every judge")
+    votes = votes_of(verdicts_by_judge, scales or {})
+    heard = ~np.isnan(votes)
+    shares = np.array([weights[name] for name in names]) if aggregate == "weighted" and weights else np.ones(len(names))
+    enough = (heard.sum(1) >= (quorum or default_quorum(len(names)))) & (heard @ shares > 0)
+    scores = np.full(len(votes), np.nan)
+    scores[enough] = _AGGREGATES[aggregate](votes[enough], shares, pass_level)
+    rows = zip(*verdicts_by_judge.values(), strict=True)
+    return [_combined(names, found, vote, float(score)) for found, vote, score in zip(rows, votes, scores, strict=True)]
 
 
-def combine(scores: Floats, aggregate: Aggregate, quorum: int, weights: Sequence[float] | None = None) -> Floats:
-    """Make one score of each row's scores. A member without a score is left out, never counted as 0.
-
-    Args:
-        scores: Shape `[rows, members]`, on a scale of 0 to 1, NaN where a member gave none.
-        aggregate: `majority` is the share of members that score at least `PASS_LEVEL`: above a half, most are for it.
-        quorum: Members that must have given a score; with fewer the row has none.
-        weights: Of the members, 0 or more; needed by `weighted`.
-
-    Returns:
-        Shape `[rows]`, NaN where the quorum was missed or no member that counts gave a score.
-
-    >>> combine(np.array([[0.0, 0.5, 1.0], [0.2, np.nan, np.nan]]), "median", 2).tolist()
-    [0.5, nan]
-    """
-    heard = ~np.isnan(scores)
-    enough = heard.sum(axis=1) >= max(1, quorum)
-    values = np.where(heard, scores, 0.0)
-    if aggregate == "weighted":
-        if weights is None:
-            raise ValueError("aggregate=weighted needs weights")
-        share = np.where(heard, np.asarray(weights, np.float64), 0.0)
-    else:
-        share = heard.astype(np.float64)
-    if aggregate == "majority":
-        values = (np.where(heard, scores, 0.0) >= PASS_LEVEL).astype(np.float64)
-    total = share.sum(axis=1)
-    combined: Floats = np.divide((values * share).sum(axis=1), total, out=np.full(len(scores), np.nan), where=total > 0)
-    if aggregate == "median":
-        for row in np.flatnonzero(enough):
-            combined[row] = np.median(scores[row][heard[row]])
-    combined[~enough] = np.nan
-    return combined
+def votes_of(verdicts_by_judge: Mapping[str, Sequence[Verdict]], scales: Mapping[str, tuple[float, float]]) -> Floats:
+    """Return the scores on [0, 1], of shape `[n, judges]`, NaN where a judge gave none."""
+    columns = []
+    for name, verdicts in verdicts_by_judge.items():
+        low, high = scales.get(name, (0.0, 1.0))
+        raw = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float64)
+        columns.append(np.clip((raw - low) / (high - low), 0.0, 1.0))
+    return np.stack(columns, axis=1) if columns else np.empty((0, 0))
 
 
-def spread_of(scores: Floats) -> Floats:
-    """Return how far the members lie apart on each row, 0 to 1; NaN where fewer than two gave a score."""
-    heard = ~np.isnan(scores)
-    top, bottom = np.where(heard, scores, -np.inf).max(axis=1), np.where(heard, scores, np.inf).min(axis=1)
-    return np.where(heard.sum(axis=1) >= 2, top - bottom, np.nan)
+def _weighted_mean(votes: Floats, shares: Floats, _: float) -> Floats:
+    heard = ~np.isnan(votes)
+    mean: Floats = (np.where(heard, votes, 0.0) @ shares) / (heard @ shares)
+    bounded: Floats = np.minimum(np.maximum(mean, 0.0), 1.0)
+    return bounded
 
 
-def agreement_of(scores: Floats, names: Sequence[str]) -> list[dict[str, object]]:
-    """Say how far each two members agree on the rows that both scored.
-
-    Returns:
-        Per pair of members `judges`, `n` rows, `spearman` (rank correlation; None where one of them gave all rows the
-        same score), `same_vote`: the share of rows on which both say pass or both say fail (`PASS_LEVEL`).
-    """
-    from scipy.stats import spearmanr
-
-    found = []
-    for left in range(len(names)):
-        for right in range(left + 1, len(names)):
-            pair = scores[:, [left, right]]
-            pair = pair[~np.isnan(pair).any(axis=1)]
-            varied = len(pair) > 2 and all(len(np.unique(column)) > 1 for column in pair.T)
-            votes = pair >= PASS_LEVEL
-            found.append(
-                {
-                    "judges": [names[left], names[right]],
-                    "n": len(pair),
-                    "spearman": float(spearmanr(pair[:, 0], pair[:, 1]).statistic) if varied else None,
-                    "same_vote": float((votes[:, 0] == votes[:, 1]).mean()) if len(pair) else None,
-                }
-            )
+def _median(votes: Floats, _: Floats, __: float) -> Floats:
+    found: Floats = np.nanmedian(votes, axis=1) if len(votes) else np.empty(0)
     return found
 
 
-def weights_in(known: Mapping[str, float], fingerprints: Sequence[str]) -> list[float]:
-    """Return the learned weights in the order of the members."""
-    return [known[fingerprint] for fingerprint in fingerprints]
+def _majority(votes: Floats, _: Floats, pass_level: float) -> Floats:
+    n_for = (votes >= pass_level - _ROUNDING).sum(1)
+    return (2 * n_for > (~np.isnan(votes)).sum(1)).astype(np.float64)
+
+
+_AGGREGATES = {"mean": _weighted_mean, "weighted": _weighted_mean, "median": _median, "majority": _majority}
+
+
+def _combined(names: Sequence[str], verdicts: Sequence[Verdict], votes: Floats, score: float) -> Combined:
+    said, cast = [], {}
+    for name, verdict, vote in zip(names, verdicts, votes.tolist(), strict=True):
+        if verdict.score is None:
+            said.append(f"{name}: {verdict.unscored_reason}")
+        else:
+            cast[name] = vote
+            said.append(f"{name} {vote:.3g}")
+    disagreement = max(cast.values()) - min(cast.values()) if len(cast) > 1 else None
+    if np.isnan(score):
+        return Combined(None, Unscored.TOO_FEW_JUDGES, cast, disagreement, ", ".join(said))
+    return Combined(score, None, cast, disagreement, ", ".join(said))
+
+
+def member_agreement(names: Sequence[str], votes: Floats, pass_level: float) -> list[dict[str, Any]]:
+    """Compare the members with each other, two by two, on the items that both scored.
+
+    Args:
+        names: Of the members.
+        votes: Of shape `[n, judges]`, in [0, 1], NaN for none.
+        pass_level: Votes at or above it are for an item.
+
+    Returns:
+        Per pair `first, second, n, same_side` (share of items on which both are for it, or both are not), `spearman`
+        (rank correlation; None where one says the same of all) and `mean_difference` (first minus second).
+    """
+    found = []
+    for i, j in combinations(range(len(names)), 2):
+        both = ~np.isnan(votes[:, i]) & ~np.isnan(votes[:, j])
+        left, right = votes[both, i], votes[both, j]
+        sides = (left >= pass_level - _ROUNDING) == (right >= pass_level - _ROUNDING)
+        found.append(
+            {
+                "first": names[i],
+                "second": names[j],
+                "n": int(both.sum()),
+                "same_side": float(sides.mean()) if both.any() else None,
+                "spearman": _spearman(left, right),
+                "mean_difference": float((left - right).mean()) if both.any() else None,
+            }
+        )
+    return found
+
+
+def _spearman(left: Floats, right: Floats) -> float | None:
+    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
+        return None
+    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: Floats = (last - (counts - 1) / 2)[inverse]
+    return ranks

@@ -1,103 +1,141 @@
-"""What becomes of scores: rows below a bound go, or all but the best."""
+"""Which rows stay, by their scores: a lower bound, the best k, or the best share. Whole columns, no row by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Literal, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from steps.rows import content_id
 from steps.settings import Settings
 
 
-class JudgeDrop(StrEnum):
-    """Why judging drops a row."""
-
-    BELOW_MIN_SCORE = "below_min_score"
-    BELOW_TOP_K = "below_top_k"
-    UNSCORED = "unscored"
-
-
 class SelectSettings(Settings):
-    """Which rows stay; exactly one of `min_score`, `top_k` and `top_fraction`."""
+    """Exactly one of the three rules. Rows without a score take no part and stay."""
 
     min_score: float | None = None
-    """Rows that score below go. On the judge's own scale; of a jury, 0 to 1."""
-    top_k: int | None = Field(default=None, ge=1)
-    """Rows with the best scores that stay; of equal scores a seeded choice."""
+    """Rows that score below go. On the judge's own scale; of a jury in [0, 1]."""
+    top_k: int | None = Field(default=None, ge=0)
+    """Scored rows that stay, the best ones."""
     top_fraction: float | None = Field(default=None, gt=0, le=1)
-    """Fraction of the scored rows that stays, rounded up."""
+    """Share of the scored rows that stays, the best ones, rounded up."""
     per: Literal["source", "kind"] | None = None
-    """Take `top_k` or `top_fraction` of each source or kind by itself, so that an easy one does not fill all places."""
-    unscored: Literal["keep", "drop"] = "keep"
-    """What becomes of rows without a score; kept ones take no place of `top_k`."""
+    """Applies `top_k` or `top_fraction` within each source or kind, so that a strictly graded one is not lost; none
+    ranks all rows together."""
 
     @model_validator(mode="after")
-    def _is_one(self) -> SelectSettings:
+    def _is_one_rule(self) -> SelectSettings:
         given = [name for name in ("min_score", "top_k", "top_fraction") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"set exactly one of min_score, top_k and top_fraction; found {', '.join(given) or 'none'}"
-            )
+            raise ValueError(f"set exactly one of min_score, top_k and top_fraction (found: {', '.join(given) or 0})")
         if self.per is not None and self.min_score is not None:
-            raise ValueError("per goes with top_k or top_fraction: min_score is the same bound for every row")
+            raise ValueError("per belongs to top_k and top_fraction; min_score is one bound for all rows")
         return self
 
+    def describe(self) -> str:
+        """Say the rule as it stands in the config.
 
-class Cut(NamedTuple):
-    """Why a row goes."""
-
-    reason: JudgeDrop
-    detail: str
-
-
-class Scored(NamedTuple):
-    """What selection looks at."""
-
-    row_id: str
-    group: str
-    score: float | None
+        >>> SelectSettings(top_fraction=0.3, per="source").describe()
+        'top_fraction=0.3 per source'
+        """
+        if self.min_score is not None:
+            return f"min_score={self.min_score:g}"
+        rule = f"top_k={self.top_k}" if self.top_k is not None else f"top_fraction={self.top_fraction:g}"
+        return f"{rule} per {self.per}" if self.per else rule
 
 
-def select(rows: Sequence[Scored], settings: SelectSettings, seed: int) -> dict[str, Cut]:
-    """Return the rows that go, with the reason.
+class Group(NamedTuple):
+    """What the rule did within one group; the name is None where all rows are one."""
+
+    name: str | None
+    border: float | None
+    """The bound, or the lowest score that stays; None if none is scored or none stays."""
+    n_scored: int
+    n_kept: int
+    n_tied: int
+    """Rows exactly at the border among which chance, by seed, had to decide."""
+
+
+class Selected(NamedTuple):
+    """Which rows stay."""
+
+    kept: npt.NDArray[np.bool_]
+    border: npt.NDArray[np.float64]
+    """For each row the border of its group; NaN where there is none."""
+    groups: list[Group]
+
+
+def select(
+    scores: npt.NDArray[np.float64],
+    ids: pa.ChunkedArray | pa.Array,
+    groups: pa.ChunkedArray | pa.Array | None,
+    settings: SelectSettings,
+    seed: int,
+) -> Selected:
+    """Choose rows by score; neither their order nor their number of chunks decides anything.
 
     Args:
-        rows: All rows; their order decides nothing. `group` is the value of `settings.per`, or the same for all.
-        settings: What stays.
-        seed: Decides among equal scores at the border.
+        scores: Shape (n,), NaN for rows without a score: they stay.
+        ids: Of the rows. Among rows tied at the border those with the lowest seeded hash of the id stay.
+        groups: Column `settings.per` of the rows; None ranks all together.
+        settings: The rule.
+        seed: Of the choice among ties.
     """
-    cuts = {}
-    if settings.unscored == "drop":
-        cuts = {row.row_id: Cut(JudgeDrop.UNSCORED, "select.unscored=drop") for row in rows if row.score is None}
+    scored = ~np.isnan(scores)
+    kept, border = ~scored, np.full(len(scores), np.nan)
     if settings.min_score is not None:
-        for row in rows:
-            if row.score is not None and row.score < settings.min_score:
-                cuts[row.row_id] = Cut(JudgeDrop.BELOW_MIN_SCORE, f"min_score={settings.min_score:g}")
-        return cuts
-    groups: dict[str, list[tuple[float, str]]] = {}
-    for row in rows:
-        if row.score is not None:
-            groups.setdefault(row.group, []).append((row.score, row.row_id))
-    for group, scored in groups.items():
-        cuts |= _below_the_best(group, scored, settings, seed)
-    return cuts
-
-
-def _below_the_best(group: str, scored: list[tuple[float, str]], settings: SelectSettings, seed: int) -> dict[str, Cut]:
-    ranked = sorted(scored, key=lambda row: (-row[0], content_id("select", row[1], seed)))
-    # Exact in whole numbers: 0.1 × 30 must not become 4 by a rounding error.
-    places = settings.top_k or -(-round((settings.top_fraction or 0) * 1e9) * len(ranked) // 10**9)
-    if len(ranked) <= places:
-        return {}
-    border = ranked[places - 1][0]
-    bound = f"top_k={settings.top_k}" if settings.top_k else f"top_fraction={settings.top_fraction:g}"
-    where = f" of {settings.per} {group}" if settings.per else ""
-    return {
-        row_id: Cut(
-            JudgeDrop.BELOW_TOP_K, f"{bound}{where}: rank {rank} of {len(ranked)}, the last kept has {border:g}"
+        kept |= scores >= settings.min_score  # NaN compares false
+        border[:] = settings.min_score
+        return Selected(
+            kept, border, [Group(None, settings.min_score, int(scored.sum()), int((kept & scored).sum()), 0)]
         )
-        for rank, (_, row_id) in enumerate(ranked[places:], places + 1)
-    }
+    found = []
+    for name, members in _members(groups, len(scores)):
+        at = members[scored[members]]
+        chosen, lowest, n_tied = _best(scores, at, ids, _size(len(at), settings), seed)
+        kept[chosen] = True
+        border[members] = np.nan if lowest is None else lowest
+        found.append(Group(name, lowest, len(at), len(chosen), n_tied))
+    return Selected(kept, border, found)
+
+
+def _members(groups: pa.ChunkedArray | pa.Array | None, n: int) -> list[tuple[str | None, npt.NDArray[np.int64]]]:
+    """Return each group's name and the positions of its rows, by name."""
+    if groups is None:
+        return [(None, np.arange(n))]
+    if not n:
+        return []
+    column = groups.combine_chunks() if isinstance(groups, pa.ChunkedArray) else groups
+    encoded = column.dictionary_encode(null_encoding="encode")
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))[:-1])
+    named = zip(encoded.dictionary.to_pylist(), parts, strict=True)
+    return sorted(named, key=lambda entry: str(entry[0]))
+
+
+def _size(n_scored: int, settings: SelectSettings) -> int:
+    if settings.top_k is not None:
+        return min(settings.top_k, n_scored)
+    # 0.07 × 100 is 7.000000000000001: what a product is off by rounding is no further row.
+    return math.ceil(round((settings.top_fraction or 0.0) * n_scored, 6))
+
+
+def _best(
+    scores: npt.NDArray[np.float64], at: npt.NDArray[np.int64], ids: Any, size: int, seed: int
+) -> tuple[npt.NDArray[np.int64], float | None, int]:
+    """Return the positions of the best `size` of the rows `at`, the lowest score among them, and the number of ties."""
+    if size == 0:
+        return at[:0], None, 0
+    values = scores[at]
+    lowest = float(np.partition(values, len(values) - size)[len(values) - size])
+    above, tied = at[values > lowest], at[values == lowest]
+    room = size - len(above)
+    if room == len(tied):
+        return np.concatenate([above, tied]), lowest, 0
+    ranked = sorted(tied.tolist(), key=lambda i: content_id("select", ids[i].as_py(), seed))
+    return np.concatenate([above, np.array(ranked[:room], np.int64)]), lowest, len(tied)

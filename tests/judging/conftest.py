@@ -6,8 +6,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from steps.judging.llm_judge import LLMJudgeSettings
-from steps.llm.endpoint import EndpointSettings
 from steps.rows import EXAMPLES, messages_id, table
 from tests.llm.server import FakeEndpoint
 
@@ -57,16 +55,17 @@ def endpoint() -> Iterator[FakeEndpoint]:
 
 
 @pytest.fixture
-def llm_settings(endpoint: FakeEndpoint, tmp_path: Path) -> Callable[..., LLMJudgeSettings]:
-    def make(**changes: Any) -> LLMJudgeSettings:
-        defaults: dict[str, Any] = {
+def llm_judge(endpoint: FakeEndpoint, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """The settings of an LLM judge that asks the local endpoint."""
+
+    def make(model: str = "grader", rubric: str = "helpfulness_v2", name: str | None = None, **changes: Any) -> dict:
+        asked = {
             "base_url": endpoint.base_url,
-            "model": "grader",
-            "timeout_s": 5.0,
+            "model": model,
             "backoff_s": 0.001,
             "max_retries": 1,
             "cache_path": str(tmp_path / "replies.sqlite"),
         }
-        return LLMJudgeSettings(endpoint=EndpointSettings(**{**defaults, **changes}))
+        return {"type": "llm", "name": name, "rubric": rubric, "model": {**asked, **changes}}
 
     return make

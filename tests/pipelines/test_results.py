@@ -81,3 +81,51 @@ def test_an_unknown_price_is_not_shown_as_free(page):
     usage = {"n_requests": 1, "n_cached": 1, "n_failed": 0, "attempts": 0, "cost_usd": 0.0, "saved_usd": None}
     usage |= {"prompt_tokens": 0, "completion_tokens": 0, "latency_s": {"p50": None, "p90": None, "p99": None}}
     assert "preferences m 1 1 0 0 0 $0.00 unknown" in page(usage={"m": usage})
+
+
+def test_a_jury_is_shown_with_its_members_selection_and_warnings(page):
+    shown = {"id": "2123456789abcdef", "score": 0.5, "rationale": "<b>no</b>", "prompt": "Q", "answer": "A"}
+    scores = {"n": 10, "n_scored": 9, "mean_score": 0.6, "distribution": [{"low": 1.0, "high": 1.0, "n": 9}]}
+    judge = {
+        **scores,
+        "type": "llm",
+        "prompt_version": "v2",
+        "prompt_sha256": "f" * 64,
+        "scale": [1, 5],
+        "weight": 0.75,
+    }
+    agreement = {"agreement": 0.84, "low": 0.76, "high": 0.9, "n": 100}
+    total = {"n_in": 10, "n_unscored": 1, "n_above": 5, "n_below": 4, "n_kept": 6}
+    judging = {
+        **scores,
+        "scale": [0, 1],
+        "unscored": {"too_few_judges": 1},
+        "cost_usd": 1.5,
+        "paid_usd": 0.5,
+        "judges": [
+            {**judge, "name": "strict", "agreement": agreement, "unscored": {"truncated_reply": 1}},
+            {**judge, "name": "open", "agreement": None, "unscored": {}},
+        ],
+        "jury": {
+            "aggregate": "weighted", "quorum": 2, "weights": {"strict": 0.75, "open": 0.25}, "agreement": agreement,
+            "members": [{"first": "strict", "second": "open", "n": 9, "same_side": 0.5, "spearman": None, "mean_difference": 0.1}],
+            "mean_disagreement": 0.3, "most_disagreement": [{**shown, "detail": "strict 1, open 0"}], "pass_level": 0.5,
+        },
+        "selection": {
+            "rule": "top_k=5", "groups": [{"name": None, "border": 0.5, "n_tied": 3}], "total": total,
+            "by": [{"by": "source", "name": "chat", **total}], "above": [shown], "below": [shown],
+        },
+        "lowest": [shown],
+        "warnings": ["look"],
+    }  # fmt: skip
+    text = page(judge=judging)
+    assert "Look at this first judge: look" in text
+    assert "9 of 10 rows scored" in text
+    assert "cost $1.50, of which this run paid $0.50" in text
+    assert "strict llm v2 ffffffff 9 0.6 of 5" in text
+    assert "0.84 [0.76, 0.90] , 100 labels 1 truncated reply" in text
+    assert "strict and open 9 50.0 % – +0.10" in text
+    assert "Selection: top_k=5" in text
+    assert "source chat 10 1 5 4 6 60.0 %" in text
+    assert "Border: 0.5 (3 rows tie at it)" in text
+    assert "strict 1, open 0" in text
