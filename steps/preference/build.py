@@ -182,9 +182,13 @@ def _check(
     candidates: Sequence[Candidate], settings: PreferenceSettings, protected: Protected, drops: Drops
 ) -> LengthBias:
     """Enter what repeats the test split, another pair or itself, and what is too many; return the length bias."""
-    for one in candidates:
-        is_imported = one.origin in {"imported", "labelled"}  # the prompts of the others were looked up when chosen
-        found = (protected.find_prompt(one.pair["prompt"]) if is_imported else None) or protected.find_answers(one.pair)
+    imported = [one for one in candidates if one.origin in {"imported", "labelled"}]
+    # The prompts of the others were looked up before they were sampled.
+    overlaps = [
+        *zip(imported, protected.of_prompts([one.pair["prompt"] for one in imported]), strict=True),
+        *zip(candidates, protected.of_answers([one.pair for one in candidates]), strict=True),
+    ]
+    for one, found in overlaps:
         if found is not None:
             drops.add(
                 one.ledger_id, found.reason, evidence_id=found.evidence_id, score=found.score, detail=found.detail
