@@ -75,10 +75,15 @@ def similar_answers(chosen: str, rejected: str, settings: NearDuplicateSettings)
     >>> similar_answers("the red fox ran", "a blue whale swam", settings) is None
     True
     """
+    found = _similar(chosen, rejected, settings)
+    if found and settings.spare_numbers and Counter(numbers(chosen)) != Counter(numbers(rejected)):
+        return None
+    return found
+
+
+def _similar(chosen: str, rejected: str, settings: NearDuplicateSettings) -> Similarity | None:
     from rapidfuzz.distance import Indel
 
-    if settings.spare_numbers and Counter(numbers(chosen)) != Counter(numbers(rejected)):
-        return None
     left, right = words(normalise(chosen)), words(normalise(rejected))
     if settings.max_shingle_similarity is not None:
         value = jaccard(shingles(left, settings.shingle_words), shingles(right, settings.shingle_words))
