@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipelines.config import RunConfig
+from pipelines.estimating import models_in
 from steps.cache_folder import cache_folder
 from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
-from steps.llm.endpoint import api_key
-from steps.preference.inputs import endpoints_of
+from steps.llm.endpoint import EndpointSettings, api_key
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
@@ -109,12 +112,14 @@ def _check_training(config: RunConfig) -> None:
 
 def _check_endpoints(config: RunConfig) -> None:
     """Check that every key that an endpoint or the Hub will ask for is there, before any work is done."""
-    judges = [config.curation.judge.llm if config.curation.judge.judge == "llm" else None]
-    endpoints = [judge.endpoint for judge in judges if judge is not None]
-    if config.training.preferences is not None:
-        endpoints += endpoints_of(config.training.preferences)
-    for endpoint in endpoints:
-        api_key(endpoint)
+    asking: list[BaseModel] = []
+    if config.pipeline in {"curate", "retrain"}:
+        asking += [config.curation.synthesise, config.curation.judge]
+    if config.pipeline in {"finetune", "retrain"} and config.training.preferences is not None:
+        asking.append(config.training.preferences)
+    for model in chain.from_iterable(map(models_in, asking)):
+        if isinstance(model, EndpointSettings):
+            api_key(model)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
         try:
             token_of(config.release.hub)

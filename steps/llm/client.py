@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steps.errors import TunesmithError
-from steps.llm.asking import Asker
 from steps.llm.budget import Budget
-from steps.llm.cache import ReplyCache
 from steps.llm.endpoint import EndpointSettings, api_key, extra_headers
+from steps.llm.jobs import EndpointJob, OtherJob
 from steps.llm.loop import run_to_end
-from steps.llm.pacing import Rates
-from steps.llm.probe import Capability, Probe, needed
-from steps.llm.request import ChatRequest, Reply, request_key
-from steps.llm.transport import Transport
-from steps.llm.writer import ReplyWriter
+from steps.llm.rates import Rates
+from steps.llm.request import ChatRequest, Reply
 from steps.progress import Bar, progress
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from steps.llm.models import Client
-
-
-#: Requests that are looked up at a time: 10 ms of work, between two readings of the network.
-_LOOK_AHEAD = 256
-#: Seconds over which the first requests are spread, lest all of them, and so all replies, come at the same moment.
-_START_OVER_S = 0.05
 
 
 class ChatClient:
@@ -65,7 +50,18 @@ class ChatClient:
             BudgetExceededError: if the next request could exceed the budget; all that was paid for is cached.
             InputError: if the cache file cannot be used.
         """
+        if self.settings.batch is not None:
+            return self._complete_in_batches(requests, description)
         return complete_side_by_side([(self, requests)], description)[0]
+
+    def _complete_in_batches(self, requests: Sequence[ChatRequest], description: str) -> list[Reply]:
+        from steps.llm.batch_client import BatchClient
+
+        client = BatchClient(self.settings, self.budget)
+        try:
+            return client.complete_all(requests, description)
+        finally:
+            self.spent_usd += client.spent_usd
 
 
 def complete_side_by_side(
@@ -87,9 +83,9 @@ def complete_side_by_side(
     """
     with ExitStack() as stack:
         jobs = [
-            stack.enter_context(_EndpointJob(client, requests))
-            if isinstance(client, ChatClient)
-            else _OtherJob(client, requests, description)
+            stack.enter_context(EndpointJob(client, requests))
+            if isinstance(client, ChatClient) and client.settings.batch is None
+            else OtherJob(client, requests, description)
             for client, requests in asked
         ]
         if any(job.is_open for job in jobs):
@@ -98,11 +94,11 @@ def complete_side_by_side(
     return [job.replies() for job in jobs]
 
 
-async def _run_all(jobs: Sequence[_EndpointJob | _OtherJob], bar: Bar) -> None:
+async def _run_all(jobs: Sequence[EndpointJob | OtherJob], bar: Bar) -> None:
     """Run the jobs; the first that fails stops the others, which then finish what is on its way and paid for."""
     errors: list[TunesmithError] = []
 
-    async def run(job: _EndpointJob | _OtherJob) -> None:
+    async def run(job: EndpointJob | OtherJob) -> None:
         try:
             await job.run(bar)
         except TunesmithError as error:
@@ -113,182 +109,3 @@ async def _run_all(jobs: Sequence[_EndpointJob | _OtherJob], bar: Bar) -> None:
     await asyncio.gather(*(run(job) for job in jobs if job.is_open))
     if errors:
         raise errors[0]
-
-
-class _OtherJob:
-    """The requests of a client that is not asynchronous itself: a model in this process, a batch endpoint."""
-
-    def __init__(self, client: Client, requests: Sequence[ChatRequest], description: str) -> None:
-        self._client, self._requests, self._description = client, requests, description
-        self._replies: list[Reply] = []
-        self.is_open = bool(requests)
-
-    async def run(self, bar: Bar) -> None:
-        self._replies = await asyncio.to_thread(self._client.complete_all, self._requests, self._description)
-        bar.advance(len(self._requests))
-
-    def stop(self) -> None:
-        """What runs in its own thread ends by itself, or at the budget that it shares."""
-
-    def replies(self) -> list[Reply]:
-        return self._replies
-
-
-class _EndpointJob:
-    """The requests of one `ChatClient`: workers that take one after another, without batches.
-
-    The cache is looked into some hundred requests ahead, so that the first ones go out at once.
-    """
-
-    def __init__(self, client: ChatClient, requests: Sequence[ChatRequest]) -> None:
-        self._client, self._settings, self._requests = client, client.settings, requests
-        self._keys: list[str] = []
-        self._seen: set[str] = set()
-        self._replies: dict[str, Reply] = {}
-        self._todo: deque[tuple[str, ChatRequest]] = deque()
-        self._n_settled = 0
-        self._transport: Transport | None = None
-        self._error: TunesmithError | None = None
-        path = client.settings.cache_path
-        self._cache = ReplyCache(Path(path)) if path is not None and requests else None
-        try:
-            self._probe = Probe(client.settings, self._cache)
-            self._look_ahead()
-        except BaseException:
-            self.close()
-            raise
-        self._structure = self._probe.structure()
-        self._known: set[Capability] = set()
-        self._probing = asyncio.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anything must be asked."""
-        return bool(self._todo)
-
-    def __enter__(self) -> _EndpointJob:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._cache is not None:
-            self._cache.close()
-
-    async def run(self, bar: Bar) -> None:
-        import aiohttp
-
-        settings = self._settings
-        timeout = aiohttp.ClientTimeout(
-            total=settings.timeout_s, sock_connect=settings.connect_timeout_s, sock_read=settings.first_byte_timeout_s
-        )
-        session = aiohttp.ClientSession(
-            headers=self._client.headers,
-            timeout=timeout,
-            connector=aiohttp.TCPConnector(limit=0),  # the pace bounds the connections
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        writer = ReplyWriter(self._cache) if self._cache is not None else None
-        try:
-            async with session:
-                await self._ask_all(session, writer, bar)
-        finally:
-            # Also when the run is interrupted: what came in is stored before anything else happens.
-            if writer is not None:
-                writer.close()
-        if self._error is not None:
-            raise self._error
-
-    def stop(self) -> None:
-        self._requests = self._requests[: len(self._keys)]
-        self._todo.clear()
-        if self._transport is not None:
-            self._transport.pacing.stop()
-
-    def replies(self) -> list[Reply]:
-        self._report_capabilities()
-        seen: set[str] = set()
-        replies = []
-        for key in self._keys:
-            replies.append(self._replies[key]._replace(cached=True) if key in seen else self._replies[key])
-            seen.add(key)
-        return replies
-
-    def _look_ahead(self) -> None:
-        """Take what the cache has, up to and with the next requests that must be asked."""
-        while not self._todo and len(self._keys) < len(self._requests):
-            some = self._requests[len(self._keys) : len(self._keys) + _LOOK_AHEAD]
-            keys = [request_key(request, self._settings) for request in some]
-            new = {key: request for key, request in zip(keys, some, strict=True) if key not in self._seen}
-            self._keys += keys
-            self._seen |= new.keys()
-            found = self._cache.get_many(new) if self._cache is not None else {}
-            for key, reply in found.items():
-                self._replies[key] = Reply(**{**reply, "cached": True, "error": None})
-            self._todo.extend((key, request) for key, request in new.items() if key not in found)
-            self._n_settled += len(keys) - len(new) + len(found)
-
-    async def _ask_all(self, session: aiohttp.ClientSession, writer: ReplyWriter | None, bar: Bar) -> None:
-        client = self._client
-        self._transport = Transport(session, self._settings, client.headers, client.budget, client.rates)
-        asker = Asker(self._settings, self._transport)
-        asker.structure, asker.without = self._probe.structure(), self._probe.without()
-        n_open = len(self._todo) + len(self._requests) - len(self._keys)
-        n_workers = min(self._settings.max_concurrency, n_open)
-        try:
-            await asyncio.gather(*(self._work(asker, writer, bar, at / n_workers) for at in range(n_workers)))
-        finally:
-            client.spent_usd += self._transport.spent_usd
-        self._structure = asker.structure
-
-    async def _work(self, asker: Asker, writer: ReplyWriter | None, bar: Bar, turn: float) -> None:
-        await asyncio.sleep(turn * _START_OVER_S)
-        while self._todo:
-            key, request = self._todo.popleft()
-            try:
-                if not self._todo:
-                    self._look_ahead()
-                await self._find_out(request, asker)
-                reply = await asker.complete(request)
-                if reply.error is None and writer is not None:
-                    writer.put(key, _stored(reply))
-            except TunesmithError as error:
-                # The other workers finish what is on its way: it is paid for, and belongs into the cache.
-                self._error = self._error or error
-                self.stop()
-                return
-            self._replies[key] = reply
-            bar.advance(1 + self._n_settled)
-            self._n_settled = 0
-
-    async def _find_out(self, request: ChatRequest, asker: Asker) -> None:
-        """Probe what this request is the first to need."""
-        wanted = needed(request, self._settings) if self._settings.probe else set()
-        if wanted <= self._known:
-            return
-        async with self._probing:
-            if not wanted <= self._known:
-                await self._probe.run(wanted, asker)
-                asker.structure, asker.without = self._probe.structure(), self._probe.without()
-                self._known |= wanted
-
-    def _report_capabilities(self) -> None:
-        found: dict[str, str | bool] = {}
-        if Capability.JSON_SCHEMA in self._probe.found:
-            found["structured"] = str(self._structure)
-        for capability in (Capability.LOGPROBS, Capability.SEED):
-            if capability in self._probe.found:
-                found[str(capability)] = self._probe.found[capability]
-        model = next((reply.model for reply in self._replies.values() if reply.error is None), self._settings.model)
-        if found:
-            self._client.capabilities[model] = found
-
-
-def _stored(reply: Reply) -> dict[str, Any]:
-    """Return what the cache keeps of a reply."""
-    kept = reply._asdict()
-    del kept["cached"], kept["error"]
-    return kept

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.llm.budget import Budget, Spend
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.pacing import Health, Pacing, Rates
+from steps.llm.pacing import Health, Pacing
+from steps.llm.rates import Rates
 from steps.llm.request import Failed, encoded, most_reply_tokens
 
 if TYPE_CHECKING:
@@ -124,9 +125,14 @@ class Transport:
             if not outcome.retryable:
                 return Asked(outcome, attempt + 1, first_sent_at)
             if attempt + 1 < max_attempts:
-                bound_s = min(self._settings.backoff_s * 2**attempt, self._settings.max_wait_s)
-                await self.pacing.sleep(self._jitter.uniform(0, bound_s))
+                await self.pacing.sleep(self._wait_s(attempt, outcome.retry_after_s))
         return Asked(outcome, max_attempts, first_sent_at)
+
+    def _wait_s(self, attempt: int, retry_after_s: float | None) -> float:
+        """Return the seconds until the next attempt: as the endpoint asks, and a random, growing time on top."""
+        most_s = self._settings.max_wait_s
+        jitter_s = self._jitter.uniform(0, min(self._settings.backoff_s * 2**attempt, most_s))
+        return jitter_s if retry_after_s is None else min(retry_after_s, most_s) + jitter_s
 
     async def _reserve(self, worst: Spend) -> bool:
         """Wait for room in the budget; False if the run was stopped meanwhile."""
@@ -217,15 +223,23 @@ def _text_of(message: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if "tools" in body and message.get("tool_calls"):
         arguments = message["tool_calls"][0]["function"]["arguments"]
         return arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return str(message.get("content") or "")
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content)
+    return str(content)
 
 
 def _logprobs_of(choice: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none."""
-    content = (choice.get("logprobs") or {}).get("content")
-    if not content:
+    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none, or in a form of its own.
+
+    They are an extra: the reply that they came with is paid for, and stays.
+    """
+    try:
+        content = choice["logprobs"]["content"]
+        found = [{**_logprob(one), "top": [_logprob(two) for two in one.get("top_logprobs") or ()]} for one in content]
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return [{**_logprob(one), "top": [_logprob(other) for other in one.get("top_logprobs") or ()]} for one in content]
+    return found or None
 
 
 def _logprob(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ judge of pairs in both orders. A reviser's own word counts for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from string import Template
@@ -138,7 +139,10 @@ def revise(
     """
     prompt, sha256 = load_revision_prompt(settings.prompt)
     worst = _worst(sampled, settings, ranking)
-    requests = [ChatRequest(_messages(prompt, one.one, one.answer, one.ledger_id, seed), REPLY_SCHEMA) for one in worst]
+    requests = [
+        ChatRequest(revision_messages(prompt, one.one.prompt, one.answer, one.ledger_id, seed), REPLY_SCHEMA)
+        for one in worst
+    ]
     replies = models.ask(settings.model, requests, f"revising with {settings.model.model}") if requests else []
     revised: list[tuple[_Worst, str]] = []
     for one, reply in zip(worst, replies, strict=True):
@@ -173,12 +177,15 @@ def _worst(sampled: SampledPairs, settings: RevisionSettings, ranking: SampledSe
     return found[: settings.max_prompts]
 
 
-def _messages(prompt: RevisionPrompt, one: Asked, answer: Ranked, row_id: str, seed: int) -> list[dict[str, str]]:
-    if len(one.prompt) == 1 and one.prompt[0]["role"] == "user":
-        asked = one.prompt[0]["content"]
+def revision_messages(
+    prompt: RevisionPrompt, asked: Sequence[Mapping[str, str]], answer: Ranked, row_id: str, seed: int
+) -> list[dict[str, str]]:
+    """Write what the reviser is asked of one answer to the conversation `asked`."""
+    if len(asked) == 1 and asked[0]["role"] == "user":
+        question = asked[0]["content"]
     else:
-        asked = "\n\n".join(f"{message['role']}: {message['content']}" for message in one.prompt)
-    texts = [neutralise(text) for text in (asked, answer.text, answer.rationale or "No reasons were given.")]
+        question = "\n\n".join(f"{message['role']}: {message['content']}" for message in asked)
+    texts = [neutralise(text) for text in (question, answer.text, answer.rationale or "No reasons were given.")]
     code = fence(row_id, texts, seed)
     named = dict(zip(("prompt", "answer", "rationale"), texts, strict=True))
     content = Template(prompt.template).safe_substitute(named, fence=code)

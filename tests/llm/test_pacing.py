@@ -4,8 +4,10 @@ import time
 import pytest
 
 from steps.errors import EndpointError
+from steps.llm.breaker import Breaker
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.pacing import Breaker, Health, Pacing, Rate, Rates
+from steps.llm.pacing import Health, Pacing
+from steps.llm.rates import Rate, Rates, Ticket
 from steps.llm.request import ChatRequest, Failed
 
 
@@ -45,30 +47,27 @@ def test_what_was_estimated_too_high_is_given_back():
 
 def test_the_estimate_of_tokens_learns_from_the_replies():
     rates = Rates(settings(tokens_per_minute=1000))
-    pacing_estimates = []
+    estimates = []
     for _ in range(200):
         estimated = rates.take(0.0, 400, 1024)
-        pacing_estimates.append(estimated)
+        estimates.append(estimated)
         rates.settle(_ticket(400, estimated), 80, 20)
-    assert pacing_estimates[0] == 400 / 4 + 1024
-    assert pacing_estimates[-1] == pytest.approx(100, rel=0.05)
+    assert estimates[0] == 400 / 4 + 1024
+    assert estimates[-1] == pytest.approx(100, rel=0.05)
 
 
 def _ticket(prompt_bytes, estimated):
-    from steps.llm.pacing import Ticket
-
     return Ticket(0.0, prompt_bytes, estimated, False)
 
 
-def test_an_overload_halves_the_limit_once_per_window_and_answers_raise_it_again():
+@pytest.mark.parametrize(("overloaded", "limit"), [(64, 32), (32, 48), (3, 64)])
+def test_the_limit_falls_by_half_the_share_of_overloads_and_comes_back(overloaded, limit):
     async def main():
         pacing = Pacing(settings(max_concurrency=64, breaker_failures=None), Rates(settings()))
         tickets = [await pacing.enter(10, 10) for _ in range(64)]
-        for ticket in tickets[:10]:
-            pacing.leave(ticket, Health.OVERLOADED)
+        for i, ticket in enumerate(tickets):
+            pacing.leave(ticket, Health.OVERLOADED if i < overloaded else Health.ANSWERED)
         after_cut = pacing.limit
-        for ticket in tickets[10:]:
-            pacing.leave(ticket, Health.ANSWERED)
         windows = 0
         while pacing.limit < 64:
             windows += 1
@@ -77,8 +76,41 @@ def test_an_overload_halves_the_limit_once_per_window_and_answers_raise_it_again
         return after_cut, windows
 
     after_cut, windows = asyncio.run(main())
-    assert after_cut == 32
-    assert 4 <= windows <= 10
+    assert after_cut == limit
+    assert windows == (64 - limit) / 4
+
+
+def test_what_was_sent_before_a_cut_does_not_cut_again():
+    async def main():
+        pacing = Pacing(settings(max_concurrency=8, breaker_failures=None), Rates(settings()))
+        tickets = [await pacing.enter(10, 10) for _ in range(8)]
+        pacing.limit = 4.0
+        for ticket in tickets:
+            pacing.leave(ticket, Health.OVERLOADED)
+        return pacing.limit
+
+    assert asyncio.run(main()) == 2.0, "four attempts are a window; the other four were sent too early"
+
+
+def test_a_single_overload_holds_up_its_own_request_only_and_a_row_of_them_all(endpoint, make_client):
+    make_client().complete_all([ask("warm")])
+    endpoint.faults.append((429, {"Retry-After": "1"}, "slow down"))
+    client = make_client(max_concurrency=2)
+    started = time.monotonic()
+    replies = client.complete_all([ask(f"q{i}") for i in range(20)])
+    assert sorted(reply.attempts for reply in replies) == [1] * 19 + [2]
+    assert sum(reply.latency_s >= 1 for reply in replies) == 1
+    assert time.monotonic() - started >= 1
+    endpoint.faults.extend([(429, {"Retry-After": "1"}, "slow down")] * 3)
+    asked_before = len(endpoint.bodies)
+    started = time.monotonic()
+    client = make_client(max_concurrency=4)
+    replies = client.complete_all([ask(f"r{i}") for i in range(20)])
+    assert [reply.error for reply in replies] == [None] * 20
+    assert len(endpoint.bodies) - asked_before == 23
+    # All but those under way at the third one waited.
+    assert sum(reply.latency_s < 0.5 for reply in replies) >= 10
+    assert time.monotonic() - started >= 1
 
 
 def test_an_open_breaker_lets_one_request_try_and_closes_when_it_is_answered():
