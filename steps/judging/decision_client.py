@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steps.errors import EndpointError, InputError
+from steps.errors import EndpointError, InputError, TunesmithError
 from steps.llm.budget import Budget, Spend
 from steps.llm.cache import ReplyCache
 from steps.llm.endpoint import EndpointSettings, api_key
@@ -92,19 +92,27 @@ class _Http:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_s)
         waiting = iter(requests.items())
+        errors: list[TunesmithError] = []
         with progress("Asking the decision model", len(requests)) as bar:
             async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
 
                 async def work() -> None:
                     for key, request in waiting:
-                        found[key] = await self._ask(session, request)
+                        if errors:
+                            return
+                        try:
+                            found[key] = await self._ask(session, request)
+                        except TunesmithError as error:
+                            errors.append(error)
+                            return
                         if found[key].error is None:
                             keep(key, found[key])
                         bar.advance(1)
 
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self._settings.max_concurrency, len(requests))):
-                        group.create_task(work())
+                n_workers = min(self._settings.max_concurrency, len(requests))
+                await asyncio.gather(*(work() for _ in range(n_workers)))
+        if errors:
+            raise errors[0]
 
     async def _ask(self, session: aiohttp.ClientSession, request: Mapping[str, Any]) -> Reply:
         worst = _worst_case(request, self._settings.price_per_million_input_usd)

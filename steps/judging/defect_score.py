@@ -105,7 +105,6 @@ def _cross_fit(
     rows: list[Row], settings: DefectSettings, seed: int, embed: Embed | None
 ) -> tuple[list[tuple[float, str]], dict[str, Any]]:
     import numpy as np
-    from sklearn.ensemble import HistGradientBoostingClassifier
 
     fold = np.array(_folds([row.group_id for row in rows], settings.folds, seed))
     learned = _training_rows(rows, settings.max_training_rows, seed)
@@ -120,10 +119,7 @@ def _cross_fit(
     for k in track(range(settings.folds), "Learning what is broken"):
         clean = whole_x[is_learned & (fold != k)]
         damaged = broken_x[broken_fold != k]
-        model = HistGradientBoostingClassifier(
-            max_iter=120, max_leaf_nodes=15, learning_rate=0.08, class_weight="balanced", random_state=seed
-        )
-        model.fit(np.vstack([clean, damaged]), np.r_[np.ones(len(clean)), np.zeros(len(damaged))])
+        model = _fit(clean, damaged, seed)
         here = np.flatnonzero(fold == k)
         whole_p[here] = model.predict_proba(whole_x[here])[:, 1]
         if (broken_fold == k).any():
@@ -133,6 +129,41 @@ def _cross_fit(
             rationales[i] = words
     report = _held_out(whole_p[is_learned], broken_p, [one.kind for one in broken])
     return list(zip(whole_p.tolist(), rationales, strict=True)), report
+
+
+def transfer(
+    learned: Sequence[Row], unseen: Sequence[Row], settings: DefectSettings, seed: int, embed: Embed | None
+) -> dict[str, Any]:
+    """Learn from rows of one source and find the broken copies of another's: how far the detector carries.
+
+    Args:
+        learned: Rows that the detector learns from, with broken copies of them.
+        unseen: Rows that it is measured on, with broken copies of them.
+        settings: Of the detector.
+        seed: Of corruptions and the classifier.
+        embed: Embeds texts for the cosine signal; None leaves it out.
+
+    Returns:
+        As the report of `defect_scores`.
+    """
+    measured = []
+    for rows in (sorted(learned), sorted(unseen)):
+        some = [rows[i] for i in _training_rows(rows, settings.max_training_rows, seed)]
+        broken = _break(some, list(range(len(some))), [0] * len(some), settings.corruptions_per_row, seed)
+        measured.append((*_features(some, broken, embed), [one.kind for one in broken]))
+    (clean, damaged, _), (whole, broken_x, kinds) = measured
+    model = _fit(clean, damaged, seed)
+    return _held_out(model.predict_proba(whole)[:, 1], model.predict_proba(broken_x)[:, 1], kinds)
+
+
+def _fit(clean: np.ndarray[Any, Any], damaged: np.ndarray[Any, Any], seed: int) -> Any:
+    import numpy as np
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(
+        max_iter=120, max_leaf_nodes=15, learning_rate=0.08, class_weight="balanced", random_state=seed
+    )
+    return model.fit(np.vstack([clean, damaged]), np.r_[np.ones(len(clean)), np.zeros(len(damaged))])
 
 
 def _folds(groups: list[str], n_folds: int, seed: int) -> list[int]:

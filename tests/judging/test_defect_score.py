@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from steps.judging.defect_corruptions import Corruption, corrupt
-from steps.judging.defect_score import DefectSettings, Row, _explain, _folds, defect_scores
+from steps.judging.defect_score import DefectSettings, Row, _explain, _folds, defect_scores, transfer
 from steps.judging.defect_signals import SIGNALS, Signal, measure
 from steps.judging.verdict import Unscored
 from tests.judging.conftest import conversations
@@ -149,3 +149,13 @@ def test_signals_of_odd_texts_are_finite_numbers(prompt, answer):
     values = measure(prompt, answer)
     assert len(values) == len(SIGNALS)
     assert np.isfinite(values).all()
+
+
+def test_the_detector_carries_over_to_rows_of_another_source(rows):
+    others = [
+        Row(f"o{i}", f"o{i}", f"Please: {prompt}", answer) for i, (prompt, answer) in enumerate(conversations(80, 11))
+    ]
+    report = transfer(rows, others, SETTINGS, 7, None)
+    assert report["n_whole"] == 80
+    assert report["kinds"]["all"]["auc"] > 0.9
+    assert report == transfer(rows[::-1], others[::-1], SETTINGS, 7, None)
