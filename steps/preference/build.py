@@ -133,7 +133,8 @@ def build_preferences(
     ledger = _with_pairs(ledger_of(STAGE, pa.array(found.ledger_ids, pa.string()), drops.table()), used)
     check_books(STAGE, len(found.ledger_ids), kept.num_rows, ledger)
     check_drop_fraction(ledger, settings.max_drop_fraction)
-    verdicts = list({(one.judge, one.item_id, one.order): one for one in found.verdicts}.values())
+    # A revised answer was graded before: its first verdict was paid for, the second came from the cache.
+    verdicts = list({(one.judge, one.item_id, one.order): one for one in reversed(found.verdicts)}.values())[::-1]
     verdict_rows = verdict_table(verdicts)
     warnings = [] if settings.sampled is None else warnings_of(settings.sampled, settings.revision, verdicts)
     report = report_preferences(found.candidates, used, ledger, before, verdicts, verdict_rows, models.calls())
