@@ -133,7 +133,8 @@ def build_preferences(
     ledger = _with_pairs(ledger_of(STAGE, pa.array(found.ledger_ids, pa.string()), drops.table()), used)
     check_books(STAGE, len(found.ledger_ids), kept.num_rows, ledger)
     check_drop_fraction(ledger, settings.max_drop_fraction)
-    verdicts = list({(one.judge, one.item_id, one.order): one for one in found.verdicts}.values())
+    # A revised answer was graded before: its first verdict was paid for, the second came from the cache.
+    verdicts = list({(one.judge, one.item_id, one.order): one for one in reversed(found.verdicts)}.values())[::-1]
     verdict_rows = verdict_table(verdicts)
     warnings = [] if settings.sampled is None else warnings_of(settings.sampled, settings.revision, verdicts)
     report = report_preferences(found.candidates, used, ledger, before, verdicts, verdict_rows, models.calls())
@@ -182,9 +183,13 @@ def _check(
     candidates: Sequence[Candidate], settings: PreferenceSettings, protected: Protected, drops: Drops
 ) -> LengthBias:
     """Enter what repeats the test split, another pair or itself, and what is too many; return the length bias."""
-    for one in candidates:
-        is_imported = one.origin in {"imported", "labelled"}  # the prompts of the others were looked up when chosen
-        found = (protected.find_prompt(one.pair["prompt"]) if is_imported else None) or protected.find_answers(one.pair)
+    imported = [one for one in candidates if one.origin in {"imported", "labelled"}]
+    # The prompts of the others were looked up before they were sampled.
+    overlaps = [
+        *zip(imported, protected.of_prompts([one.pair["prompt"] for one in imported]), strict=True),
+        *zip(candidates, protected.of_answers([one.pair for one in candidates]), strict=True),
+    ]
+    for one, found in overlaps:
         if found is not None:
             drops.add(
                 one.ledger_id, found.reason, evidence_id=found.evidence_id, score=found.score, detail=found.detail

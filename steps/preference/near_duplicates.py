@@ -7,12 +7,14 @@ them mostly guesses.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import Field
 
+from steps.dedup.quantities import numbers
 from steps.dedup.shingles import jaccard, shingles
 from steps.filtering.words import normalise, words
 from steps.ledger import Drops
@@ -31,7 +33,9 @@ class NearDuplicateSettings(Settings):
     """Share of equal words in a best alignment of the answers (1 − insertions and deletions ÷ words of both) from
     which a pair goes; none aligns nothing."""
     spare_checked: bool = True
-    """Keep pairs that a verifiable check told apart: one wrong number is what they teach. False drops them too."""
+    """Keep pairs that a verifiable check told apart: a small fault is what they teach. False drops them too."""
+    spare_numbers: bool = True
+    """Keep pairs whose answers state different numbers: one wrong number makes an answer wrong. False drops them."""
 
 
 class NearDuplicateDrop(StrEnum):
@@ -63,12 +67,21 @@ def drop_near_duplicates(candidates: Iterable[Candidate], settings: NearDuplicat
 def similar_answers(chosen: str, rejected: str, settings: NearDuplicateSettings) -> Similarity | None:
     """Return the first measure that calls two answers nearly the same, or None.
 
+    Case and white space make no difference.
+
     >>> settings = NearDuplicateSettings(max_edit_ratio=0.8)
     >>> similar_answers("the red fox ran far away", "The red fox ran far.", settings)
     Similarity(measure='edit ratio', value=0.9090909090909091, threshold=0.8)
     >>> similar_answers("the red fox ran", "a blue whale swam", settings) is None
     True
     """
+    found = _similar(chosen, rejected, settings)
+    if found and settings.spare_numbers and Counter(numbers(chosen)) != Counter(numbers(rejected)):
+        return None
+    return found
+
+
+def _similar(chosen: str, rejected: str, settings: NearDuplicateSettings) -> Similarity | None:
     from rapidfuzz.distance import Indel
 
     left, right = words(normalise(chosen)), words(normalise(rejected))

@@ -14,6 +14,7 @@ from steps.filtering.words import normalise, words
 from steps.preference.candidate import Messages, key_of, text_of
 from steps.rows import rows_of_split
 from steps.splitting.decontaminate import DecontaminationSettings, OverlapIndex, compared_texts, overlap_index
+from steps.splitting.texts import batches_of, hashed
 
 #: Words of a shingle in the comparison of prompts: short enough for a question of four words.
 SHINGLE_WORDS = 2
@@ -71,21 +72,33 @@ class Protected:
             for shingle in found:
                 self._holders[shingle].append(number)
 
-    def find_prompt(self, prompt: Messages) -> Overlap | None:
-        """Return what a prompt repeats of the test split, or None."""
-        evidence_id = self._by_key.get(key_of(prompt))
-        if evidence_id is not None:
-            return Overlap(TestDrop.PROMPT_IN_TEST, evidence_id, 1.0)
-        return self._shared("prompt", text_of(prompt)) or self._near_duplicate(prompt)
+    def of_prompts(self, prompts: Sequence[Messages]) -> list[Overlap | None]:
+        """Return for each prompt what it repeats of the test split, or None."""
+        equal = [self._by_key.get(key_of(prompt)) for prompt in prompts]
+        shared = self._shared([(text_of(prompt), "prompt") for prompt in prompts])
+        return [
+            Overlap(TestDrop.PROMPT_IN_TEST, evidence_id, 1.0) if evidence_id else found or self._near_duplicate(prompt)
+            for prompt, evidence_id, found in zip(prompts, equal, shared, strict=True)
+        ]
 
-    def find_answers(self, pair: Mapping[str, Any]) -> Overlap | None:
-        """Return what a pair's answers repeat of the test split, or None."""
-        parts = compared_parts(pair, self._ngram_words)
-        return next((found for part in parts if part != "prompt" and (found := self._shared(part, parts[part]))), None)
+    def of_answers(self, pairs: Sequence[Mapping[str, Any]]) -> list[Overlap | None]:
+        """Return for each pair what its answers repeat of the test split, or None."""
+        parts = [compared_parts(pair, self._ngram_words) for pair in pairs]
+        texts = [(text, part) for own in parts for part, text in own.items() if part != "prompt"]
+        shared = iter(self._shared(texts))
+        per_pair = [[next(shared) for part in own if part != "prompt"] for own in parts]
+        return [next((found for found in own if found is not None), None) for own in per_pair]
 
-    def _shared(self, part: str, text: str) -> Overlap | None:
-        found = self._index.find(text)
-        return None if found is None else Overlap(TestDrop.OVERLAPS_TEST, found.evidence_id, found.ratio, part)
+    def _shared(self, texts: Sequence[tuple[str, str]]) -> list[Overlap | None]:
+        """Look texts up, each with the part of a pair that it is, in batches."""
+        overlaps: list[Overlap | None] = []
+        for batch in batches_of(pa.array([text for text, _ in texts], pa.large_string())):
+            found = self._index.search(hashed(batch))
+            for row, score in zip(found.texts.tolist(), found.scores.tolist(), strict=True):
+                part = texts[len(overlaps)][1]
+                evidence_id = self._index.evidence_of(row) if row >= 0 else ""
+                overlaps.append(Overlap(TestDrop.OVERLAPS_TEST, evidence_id, score, part) if row >= 0 else None)
+        return overlaps
 
     def _near_duplicate(self, prompt: Messages) -> Overlap | None:
         """Return the test prompt of the highest similarity; an inverted index finds those that share a shingle."""

@@ -87,7 +87,7 @@ def sample_pairs(
         models: Asks other models and judges.
         drops: Of the stage.
     """
-    askable = [row for row in prompts.to_pylist() if not _is_unusable(row, settings, protected, drops)]
+    askable = _askable(prompts.to_pylist(), settings, protected, drops)
     split = [prompt_and_answer(row["messages"]) for row in askable]
     samples = sample_all([prompt for prompt, _ in split], sample, settings.generation, settings.others, models)
     asked = []
@@ -137,19 +137,21 @@ def preference(one: Asked, chosen: Ranked, rejected: Ranked, ranker: str) -> dic
     }
 
 
-def _is_unusable(row: dict[str, Any], settings: SampledSettings, protected: Protected, drops: Drops) -> bool:
-    """Enter a prompt that is too near to the test split, or whose answer no check can be held against."""
-    prompt, reference = prompt_and_answer(row["messages"])
-    found = protected.find_prompt(prompt)
-    if found is not None:
-        drops.add(row["id"], found.reason, evidence_id=found.evidence_id, score=found.score, detail=found.detail)
-        return True
+def _askable(
+    rows: Sequence[dict[str, Any]], settings: SampledSettings, protected: Protected, drops: Drops
+) -> list[dict[str, Any]]:
+    """Return the rows to sample; enter those too near to the test split, or whose answer no check is for."""
     from steps.evaluation.metrics import applies
 
-    if settings.metric is not None and not applies(settings.metric, reference):
-        drops.add(row["id"], SampledDrop.NOT_CHECKABLE, detail=f"{settings.metric} does not apply to the row's answer")
-        return True
-    return False
+    split = [prompt_and_answer(row["messages"]) for row in rows]
+    overlaps = protected.of_prompts([prompt for prompt, _ in split])
+    for row, (_, reference), found in zip(rows, split, overlaps, strict=True):
+        if found is not None:
+            drops.add(row["id"], found.reason, evidence_id=found.evidence_id, score=found.score, detail=found.detail)
+        elif settings.metric is not None and not applies(settings.metric, reference):
+            detail = f"{settings.metric} does not apply to the row's answer"
+            drops.add(row["id"], SampledDrop.NOT_CHECKABLE, detail=detail)
+    return [row for row in rows if row["id"] not in drops]
 
 
 def _usable(row_id: str, sampled: Sequence[Sampled], settings: SampledSettings, drops: Drops) -> dict[str, str]:

@@ -134,14 +134,15 @@ def test_imported_pairs_below_the_margin_go_and_those_without_scores_stay():
     assert (dropped["reason"], dropped["score"]) == ("below_min_margin", 1.0)
 
 
-LONG_ANSWER = " ".join(f"word{i}" for i in range(60))
+WORDS = [first + second for first in ("pump", "rope", "hull", "mast", "keel", "sail") for second in "abcdefghij"]
+LONG_ANSWER = " ".join(WORDS)
 
 
 @pytest.mark.parametrize(
     ("rejected", "measure"),
     [
-        (LONG_ANSWER.replace("word59", "word99"), "3-word shingles"),
-        (LONG_ANSWER.replace("word20", "x").replace("word40", "y"), "edit ratio"),
+        (LONG_ANSWER.replace("sailj", "anchor"), "3-word shingles"),
+        (LONG_ANSWER.replace("hullc", "x").replace("keelc", "y"), "edit ratio"),
     ],
 )
 def test_nearly_equal_answers_go_with_the_measure(rejected, measure):
@@ -155,9 +156,20 @@ def test_nearly_equal_answers_go_with_the_measure(rejected, measure):
 
 
 def test_nearly_equal_answers_that_a_check_told_apart_stay_unless_asked_otherwise():
-    checked = pair("Why?", LONG_ANSWER, LONG_ANSWER.replace("word59", "word99")) | {"ranker": "check:exact_match"}
+    checked = pair("Why?", LONG_ANSWER, LONG_ANSWER.replace("sailj", "anchor")) | {"ranker": "check:exact_match"}
     assert build(checked).kept.num_rows == 1
     strict = build(checked, near_duplicates={"spare_checked": False}, max_drop_fraction=1)
+    assert reasons(strict.ledger) == {"near_duplicate_answers": 1}
+
+
+def test_nearly_equal_answers_of_different_numbers_stay_unless_asked_otherwise():
+    numbered = pair("Why?", f"{LONG_ANSWER} 40 times", f"{LONG_ANSWER} 10 times")
+    assert build(numbered).kept.num_rows == 1
+    assert (
+        build(pair("Why?", f"{LONG_ANSWER} forty times", f"{LONG_ANSWER} 40 times"), max_drop_fraction=1).kept.num_rows
+        == 0
+    )
+    strict = build(numbered, near_duplicates={"spare_numbers": False}, max_drop_fraction=1)
     assert reasons(strict.ledger) == {"near_duplicate_answers": 1}
 
 

@@ -52,7 +52,7 @@ def test_the_page_shows_the_preferences(result):
     summary = {
         "run": "r", "pipeline": "finetune", "model": "m", "model_version": "v", "wall_s": 1.0, "verdict": None,
         "stages": [], "sources": [], "splits": {}, "tokens": {}, "planted": [], "models": {}, "steps": [],
-        "artifacts": [],
+        "artifacts": [], "asked": [],
     }  # fmt: skip
     html = render_report(Results(summary, {"preference_report": result.report}, None)).split("</head>")[1]
     text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
