@@ -22,7 +22,7 @@ def test_a_row_shows_each_judges_score_reasons_model_prompt_and_cost():
             "verdicts": [VERDICT, failed],
             "derived_rows": [],
             "sft_dataset_split": None,
-        }  # fmt: skip
+        }
     )
     assert "strict: 4 (clarity 5): It is right." in text
     assert "by m-2026, prompt helpfulness_v2 (ffffffffffff), 400 + 60 tokens, $0.0021, from the cache" in text
