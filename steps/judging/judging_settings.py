@@ -82,7 +82,8 @@ class JudgingSettings(Settings):
     @property
     def files(self) -> list[str]:
         """Files whose content decides the result: calibration, rubrics of one's own, labels of a classifier."""
-        named = [getattr(judge, key, None) for judge in self.judges for key in ("labels_path", "weights_path")]
+        # Weights beside labels are what training leaves, and no input.
+        named = [getattr(judge, "labels_path", None) or getattr(judge, "weights_path", None) for judge in self.judges]
         rubrics = [
             rubric for judge in self.judges if (rubric := getattr(judge, "rubric", "")).endswith((".yaml", ".yml"))
         ]

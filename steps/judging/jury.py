@@ -105,7 +105,8 @@ def _median(votes: Floats, _: Floats, __: float) -> Floats:
 
 def _majority(votes: Floats, _: Floats, pass_level: float) -> Floats:
     n_for = (votes >= pass_level - _ROUNDING).sum(1)
-    return (2 * n_for > (~np.isnan(votes)).sum(1)).astype(np.float64)
+    passed: Floats = (2 * n_for > (~np.isnan(votes)).sum(1)).astype(np.float64)
+    return passed
 
 
 _AGGREGATES = {"mean": _weighted_mean, "weighted": _weighted_mean, "median": _median, "majority": _majority}

@@ -244,6 +244,6 @@ def _ties(outcome: Outcome, settings: JudgingSettings) -> list[str]:
     )
     n_tied, n_kept = (sum(getattr(group, key) for group in tied) for key in ("n_tied", "n_kept"))
     return [
-        f"{n_tied:,} rows{where} tie at the border of {settings.select.describe()}, which keeps {n_kept:,} there: chance "
-        "decides among them. Use min_score, or scores with more steps (probability_weighting, aggregate: mean)"
+        f"{n_tied:,} rows{where} tie at the border of {settings.select.describe()}, which keeps {n_kept:,} there: "
+        "chance decides among them. Use min_score, or scores with more steps (probability_weighting, aggregate: mean)"
     ]

@@ -95,6 +95,7 @@ def test_a_jury_is_shown_with_its_members_selection_and_warnings(page):
         "weight": 0.75,
     }
     agreement = {"agreement": 0.84, "low": 0.76, "high": 0.9, "n": 100}
+    members = {"first": "strict", "second": "open", "n": 9, "same_side": 0.5, "spearman": None, "mean_difference": 0.1}
     total = {"n_in": 10, "n_unscored": 1, "n_above": 5, "n_below": 4, "n_kept": 6}
     judging = {
         **scores,
@@ -108,13 +109,14 @@ def test_a_jury_is_shown_with_its_members_selection_and_warnings(page):
         ],
         "jury": {
             "aggregate": "weighted", "quorum": 2, "weights": {"strict": 0.75, "open": 0.25}, "agreement": agreement,
-            "members": [{"first": "strict", "second": "open", "n": 9, "same_side": 0.5, "spearman": None, "mean_difference": 0.1}],
+            "members": [members],
             "mean_disagreement": 0.3, "most_disagreement": [{**shown, "detail": "strict 1, open 0"}], "pass_level": 0.5,
         },
         "selection": {
             "rule": "top_k=5", "groups": [{"name": None, "border": 0.5, "n_tied": 3}], "total": total,
             "by": [{"by": "source", "name": "chat", **total}], "above": [shown], "below": [shown],
         },
+        "detector": None,
         "lowest": [shown],
         "warnings": ["look"],
     }  # fmt: skip
@@ -123,7 +125,7 @@ def test_a_jury_is_shown_with_its_members_selection_and_warnings(page):
     assert "9 of 10 rows scored" in text
     assert "cost $1.50, of which this run paid $0.50" in text
     assert "strict llm v2 ffffffff 9 0.6 of 5" in text
-    assert "0.84 [0.76, 0.90] , 100 labels 1 truncated reply" in text
+    assert "0.84 [0.76, 0.90], 100 labels 1 truncated reply" in text
     assert "strict and open 9 50.0 % – +0.10" in text
     assert "Selection: top_k=5" in text
     assert "source chat 10 1 5 4 6 60.0 %" in text

@@ -192,6 +192,16 @@ def test_a_row_is_traced_from_its_file_to_the_data_set(small_run, in_workspace):
     assert missing.exit_code == 2
 
 
+def test_a_trace_shows_what_every_judge_said_of_the_row(small_run, in_workspace):
+    run = Client().get_pipeline_run(small_run.summary["run_id"])
+    verdict = run.steps["judge_examples"].outputs["judge_verdicts"][0].load().to_pylist()[0]
+    result = CliRunner().invoke(main, ["trace", verdict["item_id"], "--name", "small", "--json"])
+    (found,) = json.loads(result.stdout)["verdicts"]
+    assert (found["judge"], found["score"]) == ("defect_score", verdict["score"])
+    shown = CliRunner().invoke(main, ["trace", verdict["item_id"], "--name", "small"])
+    assert f"defect_score: {verdict['score']:.3g}: {verdict['rationale']}" in shown.output
+
+
 def test_the_report_shows_clusters_with_their_members(small_run):
     page = (small_run.folder / "report.html").read_text()
     assert "largest clusters" in page
