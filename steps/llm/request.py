@@ -27,6 +27,18 @@ class Failed(StrEnum):
     NOT_SENT = "not_sent"
 
 
+class Structure(StrEnum):
+    """How an endpoint is made to reply with a JSON object of a schema, from the firmest way to the loosest."""
+
+    JSON_SCHEMA = "json_schema"
+    TOOL = "tool"
+    PROMPT = "prompt"
+
+
+#: Name of the tool whose arguments are the reply.
+REPLY_TOOL = "reply"
+
+
 class ChatRequest(NamedTuple):
     """One prompt. What is None comes from the model's settings."""
 
@@ -72,36 +84,80 @@ class Reply(NamedTuple):
         return None if self.error is None else Failed(self.error.partition(":")[0])
 
 
-def body_of(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
-    """Return the JSON body of a chat-completion call."""
+def body_of(
+    request: ChatRequest, settings: EndpointSettings, structure: Structure = Structure.JSON_SCHEMA
+) -> dict[str, Any]:
+    """Return the JSON body of a chat-completion call; `structure` says how the request's schema is asked for."""
     body: dict[str, Any] = {
         "model": settings.model,
         "messages": [{"role": message["role"], "content": message["content"]} for message in request.messages],
-        "max_tokens": request.max_tokens or settings.max_tokens,
+        settings.max_tokens_field: request.max_tokens or settings.max_tokens,
     }
     temperature = settings.temperature if request.temperature is None else request.temperature
     if temperature is not None:
         body["temperature"] = temperature
+    if settings.top_p is not None:
+        body["top_p"] = settings.top_p
+    if settings.seed is not None:
+        # The same seed for each sample of a prompt would draw the same reply again.
+        body["seed"] = settings.seed + request.sample
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "reply", "strict": True, "schema": dict(request.schema)},
+        body |= _structured(body["messages"], dict(request.schema), structure)
+    return {**body, **settings.extra_body}
+
+
+def _structured(messages: list[dict[str, str]], schema: dict[str, Any], structure: Structure) -> dict[str, Any]:
+    """Return what a body needs to ask for an object of the schema."""
+    if structure is Structure.JSON_SCHEMA:
+        form = {"name": "reply", "strict": True, "schema": schema}
+        return {"response_format": {"type": "json_schema", "json_schema": form}}
+    if structure is Structure.TOOL:
+        function = {"name": REPLY_TOOL, "description": "Takes the reply.", "parameters": schema}
+        return {
+            "tools": [{"type": "function", "function": function}],
+            "tool_choice": {"type": "function", "function": {"name": REPLY_TOOL}},
         }
-    return body
+    return {"messages": with_schema(messages, schema)}
+
+
+def with_schema(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the messages with a request for an object of the schema, for a model that cannot be held to it."""
+    note = f"Reply with one JSON object of this JSON schema, and nothing else:\n{json.dumps(schema)}"
+    return with_note(messages, note)
+
+
+def with_note(messages: Sequence[Mapping[str, str]], note: str) -> list[dict[str, str]]:
+    """Return the messages with a paragraph added to the last one."""
+    *before, last = messages
+    return [*map(dict, before), {**last, "content": f"{last['content']}\n\n{note}"}]
 
 
 def request_key(request: ChatRequest, settings: EndpointSettings) -> str:
     """Return the SHA-256 of all that decides the reply.
 
     The address does not: the same model elsewhere is the same model. Nor does `max_tokens`: only replies that it did
-    not cut off are ever stored, so another limit need not be paid for again.
+    not cut off are ever stored, so another limit need not be paid for again. Nor in which way the endpoint is made to
+    keep to the schema.
     """
     decisive = {**body_of(request, settings), "sample": request.sample}
-    del decisive["max_tokens"]
+    del decisive[settings.max_tokens_field]
     canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Return the body as it is sent: UTF-8 JSON; half a surrogate pair, which UTF-8 has no bytes for, goes escaped."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
+def most_reply_tokens(body: Mapping[str, Any]) -> int:
+    """Return the longest reply that the body allows, in tokens."""
+    return int(body["max_tokens"] if "max_tokens" in body else body["max_completion_tokens"])
 
 
 def worst_case_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
@@ -111,4 +167,4 @@ def worst_case_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
         Prompt tokens (the bytes of the body's JSON, which outweigh the few tokens per turn that a chat template
         adds) and reply tokens (`max_tokens`).
     """
-    return len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")), int(body["max_tokens"])
+    return len(encoded(body)), most_reply_tokens(body)

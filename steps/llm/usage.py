@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def usage_of(calls: pa.Table) -> dict[str, dict[str, Any]]:
+def usage_of(
+    calls: pa.Table, capabilities: Mapping[str, Mapping[str, str | bool]] | None = None
+) -> dict[str, dict[str, Any]]:
     """Sum a table with the columns of `rows.CALL` up, per model.
+
+    Args:
+        calls: One row per request.
+        capabilities: Of `ChatClient.capabilities`, those of several clients merged; what was found out about a model
+            stands beside its sums then.
 
     Returns:
         Per model: `n_requests`, `n_cached`, `n_failed`, `attempts`, `prompt_tokens`, `completion_tokens` and
         `cost_usd` of this run (cached replies cost nothing; None if a price is unknown), `saved_usd` (what the cached
-        ones did cost when they were paid for), `latency_s` `{p50, p90, p99}` of the replies that were asked for.
+        ones did cost when they were paid for), `latency_s` `{p50, p90, p99}` of the replies that were asked for, and
+        `capabilities` where they are known.
     """
     found = {}
     for model in pc.unique(calls["model"]).drop_null().sort().to_pylist():
@@ -33,6 +42,8 @@ def usage_of(calls: pa.Table) -> dict[str, dict[str, Any]]:
             "saved_usd": _sum_usd(cached),
             "latency_s": dict(zip(("p50", "p90", "p99"), quantiles, strict=True)),
         }
+        if capabilities and model in capabilities:
+            found[model]["capabilities"] = dict(capabilities[model])
     return found
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from steps.llm.budget import Budget
 from steps.llm.client import ChatClient
 from steps.llm.endpoint import EndpointSettings
 from tests.llm.server import FakeEndpoint
@@ -17,7 +18,7 @@ def endpoint() -> Iterator[FakeEndpoint]:
 
 @pytest.fixture
 def make_client(endpoint: FakeEndpoint, tmp_path: Path) -> Callable[..., ChatClient]:
-    def make(**changes: Any) -> ChatClient:
+    def make(budget: Budget | None = None, **changes: Any) -> ChatClient:
         defaults: dict[str, Any] = {
             "base_url": endpoint.base_url,
             "model": "tiny",
@@ -25,6 +26,6 @@ def make_client(endpoint: FakeEndpoint, tmp_path: Path) -> Callable[..., ChatCli
             "backoff_s": 0.001,
             "cache_path": str(tmp_path / "replies.sqlite"),
         }
-        return ChatClient(EndpointSettings(**{**defaults, **changes}))
+        return ChatClient(EndpointSettings(**{**defaults, **changes}), budget)
 
     return make

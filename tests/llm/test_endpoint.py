@@ -6,15 +6,8 @@ from steps.llm.endpoint import EndpointSettings
 ADDRESS = "http://localhost:8000/v1"
 
 
-def test_a_budget_without_prices_is_refused():
-    with pytest.raises(ValidationError, match="cannot be kept without prices"):
-        EndpointSettings(base_url=ADDRESS, model="m", max_cost_usd=1.0)
-
-
 def test_a_price_of_zero_is_a_price_and_an_unknown_one_is_none():
-    free = EndpointSettings(
-        base_url=ADDRESS, model="m", price_per_million_input_usd=0, price_per_million_output_usd=0, max_cost_usd=0
-    )
+    free = EndpointSettings(base_url=ADDRESS, model="m", price_per_million_input_usd=0, price_per_million_output_usd=0)
     assert free.cost_usd(10, 10) == 0.0
     assert EndpointSettings(base_url=ADDRESS, model="m").cost_usd(10, 10) is None
 
