@@ -17,7 +17,7 @@ from steps.judging.coefficients import Estimate, wilson
 from steps.judging.labels import Label
 from steps.judging.ratings import agreement_of, people_report
 from steps.judging.saved_verdicts import Judged, refuse_defect
-from steps.judging.weights import learn_score_weights, learn_weights
+from steps.judging.weights import learn_score_weights, learn_weights, scaled
 
 Floats = NDArray[np.float64]
 
@@ -97,7 +97,10 @@ def _jury(
     ranking = [judge for judge in judges if not judge.is_defect]
     if len(ranking) < 2:
         return None, None
-    members = np.stack([column_of(scores_of(judge, view.pairwise), view.ratings.items) for judge in ranking], axis=1)
+    columns = [column_of(scores_of(judge, view.pairwise), view.ratings.items) for judge in ranking]
+    if not view.pairwise:
+        columns = [scaled(column, judge.scale) for column, judge in zip(columns, ranking, strict=True)]
+    members = np.stack(columns, axis=1)
     used = ~np.isnan(view.people) & (~np.isnan(members)).any(1)
     if view.pairwise:
         used &= view.people != 0.5
