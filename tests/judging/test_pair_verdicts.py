@@ -57,8 +57,8 @@ def test_a_comparison_is_found_whichever_of_the_two_answers_came_first(seed):
     (judge,) = judges_of_pairs(preferences(*pairs), verdict_table(verdicts))
     right, wrong, other = ("".join(pair) for pair in pairs)
     assert judge.fingerprint == "f"
-    assert (judge.ab[right], judge.ba[right]) == (0.9, pytest.approx(0.8))
-    assert (judge.ab[wrong], judge.ba[wrong]) == (0.2, pytest.approx(0.1))
+    assert (judge.ab[right], judge.ba[right]) == (pytest.approx(0.9), pytest.approx(0.8))
+    assert (judge.ab[wrong], judge.ba[wrong]) == (pytest.approx(0.2), pytest.approx(0.1))
     assert judge.preferences()[other] == pytest.approx(0.85)
 
 
