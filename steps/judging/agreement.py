@@ -80,7 +80,7 @@ def agreement(
 
 def _people_position(labels: Sequence[Label], view: View) -> dict[str, Any]:
     """Return people's own position bias, over each annotator's looks at each pair."""
-    if not view.pairwise:
+    if len({label.order for label in labels}) < 2:  # shown in one order, a winner's place and merit are the same thing
         return {}
     looks: dict[tuple[str, str], dict[str, float]] = {}
     for label in labels:

@@ -74,6 +74,7 @@ def test_peoples_own_position_bias_is_that_of_what_they_saw():
     labels = [pair(at, 1, order="ab") for at in range(5)] + [pair(at, 0, order="ba") for at in range(5, 10)]
     people = agreement(labels, [], QUICK).report["people"]
     assert people["position"]["first_wins"]["value"] == 1
+    assert "position" not in agreement(labels[:5], [], QUICK).report["people"]
     both = [pair(0, 1, order="ab"), pair(0, 1, order="ba")]
     assert agreement(both, [], QUICK).report["people"]["position"]["consistent"]["value"] == 1
 

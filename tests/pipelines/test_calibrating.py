@@ -67,6 +67,29 @@ def test_people_alone_are_reported_on_without_any_verdict(labelled):
     assert report["people"]["ceiling"]["value"] == (2 * 54 + 6 * 0.5) / 114
 
 
+@pytest.mark.parametrize(("scale", "said"), [("1-5", "same level"), ("yes-no", "same decision at score 3.0")])
+def test_labels_of_single_answers_are_reported_with_criteria_and_threshold(tmp_path, scale, said):
+    answers = [Candidate(f"i{at}", "s", "k", "Q", ("A" * (1 + at % 7),), None) for at in range(30)]
+    rows = sample_of(answers, SampleSettings(n=30, scale=scale, criteria=("tone",)))
+    for row in rows:
+        level = 1 + int(row["item_id"][1:]) % 5
+        row["label"] = row["label.tone"] = str(level) if scale == "1-5" else "yes" if level > 2 else "no"
+        row["annotator"] = "Ann"
+    write_rows(tmp_path / "labels.jsonl", rows)
+    verdicts = [
+        {"item_id": f"i{at}", "judge": "j", "score": 1 + at % 5, "criteria": {"tone": 1 + at % 4}} for at in range(30)
+    ]
+    (tmp_path / "saved.jsonl").write_text("\n".join(map(json.dumps, verdicts)))
+    done = tunesmith("report", tmp_path / "labels.jsonl", "--verdicts", tmp_path / "saved.jsonl", "--threshold", 3,
+                     "--html", tmp_path / "page.html")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "by criterion" in done.output
+    assert "only 30 items are labelled" in done.output
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert said in page
+    assert "criterion tone" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
