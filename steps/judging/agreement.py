@@ -94,7 +94,7 @@ def _jury(
     judges: Sequence[Judged], view: View, settings: AgreementSettings
 ) -> tuple[dict[str, Any] | None, JuryCalibration | None]:
     """Learn weights where there are two judges and enough labels; else say what is missing."""
-    ranking = [judge for judge in judges if not judge.is_defect]
+    ranking = [judge for judge in judges if judge.votes and not judge.is_defect]
     if len(ranking) < 2:
         return None, None
     columns = [column_of(scores_of(judge, view.pairwise), view.ratings.items) for judge in ranking]

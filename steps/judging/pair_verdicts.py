@@ -36,7 +36,7 @@ def rankers_of(preferences: pa.Table) -> list[Judged]:
     found: dict[str, Judged] = {}
     for pair in preferences.select(["id", "ranker"]).to_pylist():
         name = f"ranker {pair['ranker']}"
-        found.setdefault(name, Judged(name, content_id(name))).ab[pair["id"]] = 1.0
+        found.setdefault(name, Judged(name, content_id(name), votes=False)).ab[pair["id"]] = 1.0
     return list(found.values())
 
 

@@ -35,6 +35,8 @@ class Judged:
     """Criterion -> item -> its score; of pairs the mean over orders of P(first)."""
     scale: tuple[float, float] | None = None
     """Lowest and highest score of single answers; None if it is not known."""
+    votes: bool = True
+    """Whether it may sit in a jury: who ranked the pairs in the first place may not."""
     n_unscored: int = 0
     """Verdicts without a score."""
 

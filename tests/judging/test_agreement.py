@@ -158,6 +158,14 @@ def test_few_labels_learn_no_weights_and_say_so():
     assert "too few to learn the jury's weights" in warnings
 
 
+def test_who_ranked_the_pairs_is_compared_but_sits_in_no_jury():
+    labels = [pair(at, at % 2) for at in range(60)]
+    ranker = Judged("ranker human", "r", ab=numbered([1] * 60), votes=False)
+    report, calibration = agreement(labels, [judge([1] * 60, "a"), judge([0] * 60, "b"), ranker], QUICK)
+    assert len(report["judges"]) == 3
+    assert calibration.of_jury(["print of a", "print of b"]) is not None
+
+
 def test_preferences_of_the_defect_detector_are_refused():
     with pytest.raises(InputError, match="preferences and win rates of it are refused"):
         agreement([pair(0, 1)], [judge([1], name="defect_score")], QUICK)
