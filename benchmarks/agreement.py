@@ -144,8 +144,9 @@ def annotations(data: Path) -> list[dict[str, Any]]:
     from openpyxl import load_workbook
 
     path = data / "openinstruct-humaneval" / "data" / "eval_annotations_tulu_1.xlsx"
-    sheet = load_workbook(path, read_only=True).active
-    header, *rows = sheet.iter_rows(values_only=True)
+    book = load_workbook(path, read_only=True)
+    header, *rows = book.active.iter_rows(values_only=True)
+    book.close()
     found = [dict(zip(header, row, strict=True)) for row in rows if row[0] is not None]
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in sorted(found, key=lambda row: str(row["timestamp"])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import webbrowser
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from steps.errors import ConfigError, InputError
 from steps.judging.agreement import Agreement, agreement
 from steps.judging.agreement_figures import AgreementSettings
 from steps.judging.labels import Row, read_labels, write_rows
+from steps.judging.pair_verdicts import judges_of_pairs, rankers_of
 from steps.judging.sample import Candidate, SampleSettings, answers_of, pairs_of, ranks_of, sample_of, stratum_of
 from steps.judging.saved_verdicts import Judged, judges_of, read_verdicts
 
@@ -53,7 +55,7 @@ def write_sample(
         raise ConfigError("--both-orders is about pairs; give --pairs too")
     settings = _settings(SampleSettings, {**asked, "seed": config.seed})
     version = _version(config, _PAIRS if pairs else (_JUDGED_ROWS,))
-    candidates = _pairs_in(version) if pairs else _answers_in(version)
+    candidates = pairs_of(_pair_table(version)) if pairs else _answers_in(version)
     if not candidates:
         what = "preference pairs" if pairs else "rows that end with an answer"
         raise InputError(f"{config.name} {version.name} has no {what} to label")
@@ -106,9 +108,8 @@ def report_agreement(
     if config is not None:
         loaded = load_config(config, overrides)
         judges += _judges_in(loaded, pairwise)
-        threshold = getattr(loaded.curation.judge, "min_score", None)
-        if chosen["threshold"] is None and not pairwise:
-            chosen["threshold"] = threshold
+        if chosen["threshold"] is None and not pairwise and len(judges) == 1:  # a jury's bound is on another scale
+            chosen["threshold"] = loaded.curation.judge.min_score
     elif overrides:
         raise ConfigError("--set changes a config; give --config too")
     digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in labels))
@@ -165,21 +166,17 @@ def _scores_without_verdicts(version: ModelVersionResponse) -> dict[str, dict[st
     return {"score": found}
 
 
-def _pairs_in(version: ModelVersionResponse) -> list[Candidate]:
-    found = next((rows for name in _PAIRS if (rows := _table(version, name)) is not None), None)
-    return [] if found is None else pairs_of(found)
+def _pair_table(version: ModelVersionResponse) -> pa.Table:
+    return next(rows for name in _PAIRS if (rows := _table(version, name)) is not None)
 
 
 def _judges_in(config: RunConfig, pairwise: bool) -> list[Judged]:
-    """Return the judges of the newest version; of pairs also who ranked them, who puts the chosen answer first."""
+    """Return the judges of the newest version; of pairs also who ranked them."""
     if not pairwise:
         verdicts = _table(_version(config, (_ANSWER_VERDICTS,)), _ANSWER_VERDICTS)
-        return [] if verdicts is None else judges_of(verdicts)
+        scales = {judge.judge_name: judge.scale_bounds for judge in config.curation.judge.judges}
+        return [replace(judge, scale=scales.get(judge.name)) for judge in judges_of(verdicts)]
     version = _version(config, _PAIRS)
-    verdicts = _table(version, _PAIR_VERDICTS)
-    rankers: dict[str, Judged] = {}
-    for pair in next(rows for name in _PAIRS if (rows := _table(version, name)) is not None).to_pylist():
-        name = pair["ranker"]
-        print_of_ranker = hashlib.sha256(f"ranker {name}".encode()).hexdigest()
-        rankers.setdefault(name, Judged(f"ranker {name}", print_of_ranker)).ab[pair["id"]] = 1.0
-    return [*([] if verdicts is None else judges_of(verdicts)), *rankers.values()]
+    verdicts, pairs = _table(version, _PAIR_VERDICTS), _pair_table(version)
+    judged = [] if verdicts is None else judges_of_pairs(pairs, verdicts)
+    return [*judged, *rankers_of(pairs)]

@@ -43,7 +43,10 @@ def render(report: dict[str, Any]) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     what = "pairs" if report["task"] == "pairwise" else "answers"
     people = report["people"]
-    console.print(f"{report['n_labels']} labels of {len(people['annotators'])} people on {report['n_items']} {what}")
+    n = len(people["annotators"])
+    console.print(
+        f"{report['n_labels']} labels of {n} {'person' if n == 1 else 'people'} on {report['n_items']} {what}"
+    )
     console.print(f"[dim]{_left_out(report)}Intervals in brackets are 95 %.[/dim]\n")
     console.print(_people_table(report))
     if people["pairs"]:

@@ -17,7 +17,7 @@ from steps.judging.coefficients import Estimate, wilson
 from steps.judging.labels import Label
 from steps.judging.ratings import agreement_of, people_report
 from steps.judging.saved_verdicts import Judged, refuse_defect
-from steps.judging.weights import learn_score_weights, learn_weights
+from steps.judging.weights import learn_score_weights, learn_weights, scaled
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def agreement(
 
 def _people_position(labels: Sequence[Label], view: View) -> dict[str, Any]:
     """Return people's own position bias, over each annotator's looks at each pair."""
-    if not view.pairwise:
+    if len({label.order for label in labels}) < 2:  # shown in one order, a winner's place and merit are the same thing
         return {}
     looks: dict[tuple[str, str], dict[str, float]] = {}
     for label in labels:
@@ -94,10 +94,13 @@ def _jury(
     judges: Sequence[Judged], view: View, settings: AgreementSettings
 ) -> tuple[dict[str, Any] | None, JuryCalibration | None]:
     """Learn weights where there are two judges and enough labels; else say what is missing."""
-    ranking = [judge for judge in judges if not judge.is_defect]
+    ranking = [judge for judge in judges if judge.votes and not judge.is_defect]
     if len(ranking) < 2:
         return None, None
-    members = np.stack([column_of(scores_of(judge, view.pairwise), view.ratings.items) for judge in ranking], axis=1)
+    columns = [column_of(scores_of(judge, view.pairwise), view.ratings.items) for judge in ranking]
+    if not view.pairwise:
+        columns = [scaled(column, judge.scale) for column, judge in zip(columns, ranking, strict=True)]
+    members = np.stack(columns, axis=1)
     used = ~np.isnan(view.people) & (~np.isnan(members)).any(1)
     if view.pairwise:
         used &= view.people != 0.5

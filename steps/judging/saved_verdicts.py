@@ -33,6 +33,10 @@ class Judged:
     """Of pairs shown swapped: still P(the pair's first answer is better), that is 1 − the score."""
     criteria: dict[str, dict[str, float]] = field(default_factory=dict)
     """Criterion -> item -> its score; of pairs the mean over orders of P(first)."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest score of single answers; None if it is not known."""
+    votes: bool = True
+    """Whether it may sit in a jury: who ranked the pairs in the first place may not."""
     n_unscored: int = 0
     """Verdicts without a score."""
 

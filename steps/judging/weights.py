@@ -116,6 +116,12 @@ def decide(credit: Floats, members: Floats, people: Floats) -> Learned:
     )
 
 
+def scaled(scores: Floats, scale: tuple[float, float] | None) -> Floats:
+    """Return scores on [0, 1], as a jury votes; without a known scale lowest and highest score are its ends."""
+    low, high = scale or (float(np.nanmin(scores)), float(np.nanmax(scores)))
+    return (scores - low) / (high - low) if high > low else np.where(np.isnan(scores), np.nan, 0.5)
+
+
 def learn_score_weights(people: Floats, members: Floats, seed: int, min_labels: int = FEW_LABELS) -> Learned:
     """Learn weights for a jury that scores single answers.
 
@@ -124,7 +130,7 @@ def learn_score_weights(people: Floats, members: Floats, seed: int, min_labels: 
 
     Args:
         people: The majority's value of each answer.
-        members: Scores of each member, each on its own scale, of shape `[n, members]`.
+        members: Scores of each member, `scaled`, of shape `[n, members]`.
         seed: Of the folds.
         min_labels: Fewer answers are refused.
 
@@ -132,17 +138,15 @@ def learn_score_weights(people: Floats, members: Floats, seed: int, min_labels: 
         InputError: if there are too few labels, or fewer than two members.
     """
     check_enough(len(people), members.shape[1], min_labels)
-    low, high = np.nanmin(members, axis=0), np.nanmax(members, axis=0)
-    scaled = (members - low) / np.where(high > low, high - low, 1.0)
     weighted, best = np.full(len(people), np.nan), np.full(len(people), np.nan)
     for held_out in _folds(len(people), seed):
         rest = np.setdiff1d(np.arange(len(people)), held_out)
-        shares = _order_shares(people[rest], scaled[rest])
-        weighted[held_out] = weighted_preference(scaled[held_out], _log_odds(shares))
-        best[held_out] = scaled[held_out, int(np.argmax(shares))]
+        shares = _order_shares(people[rest], members[rest])
+        weighted[held_out] = weighted_preference(members[held_out], _log_odds(shares))
+        best[held_out] = members[held_out, int(np.argmax(shares))]
     equal = np.ones(members.shape[1])
-    weights = _log_odds(_order_shares(people, scaled))
-    return Learned(weights, weighted, weighted_preference(scaled, equal), best)
+    weights = _log_odds(_order_shares(people, members))
+    return Learned(weights, weighted, weighted_preference(members, equal), best)
 
 
 def _order_shares(people: Floats, members: Floats) -> Floats:

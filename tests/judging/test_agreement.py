@@ -74,6 +74,7 @@ def test_peoples_own_position_bias_is_that_of_what_they_saw():
     labels = [pair(at, 1, order="ab") for at in range(5)] + [pair(at, 0, order="ba") for at in range(5, 10)]
     people = agreement(labels, [], QUICK).report["people"]
     assert people["position"]["first_wins"]["value"] == 1
+    assert "position" not in agreement(labels[:5], [], QUICK).report["people"]
     both = [pair(0, 1, order="ab"), pair(0, 1, order="ba")]
     assert agreement(both, [], QUICK).report["people"]["position"]["consistent"]["value"] == 1
 
@@ -155,6 +156,14 @@ def test_few_labels_learn_no_weights_and_say_so():
     warnings = " ".join(report["warnings"])
     assert "only 20 items are labelled" in warnings
     assert "too few to learn the jury's weights" in warnings
+
+
+def test_who_ranked_the_pairs_is_compared_but_sits_in_no_jury():
+    labels = [pair(at, at % 2) for at in range(60)]
+    ranker = Judged("ranker human", "r", ab=numbered([1] * 60), votes=False)
+    report, calibration = agreement(labels, [judge([1] * 60, "a"), judge([0] * 60, "b"), ranker], QUICK)
+    assert len(report["judges"]) == 3
+    assert calibration.of_jury(["print of a", "print of b"]) is not None
 
 
 def test_preferences_of_the_defect_detector_are_refused():

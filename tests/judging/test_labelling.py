@@ -103,6 +103,7 @@ def test_labels_survive_the_server_and_work_goes_on_where_it_stopped(serve, path
 
 def test_what_a_spreadsheet_saved_meanwhile_stays(serve, path):
     server = serve(path)
+    give(server, "Ann", tasks_of(server, "Ann")[1], "yes")
     changed = read_rows(path)
     changed[2] |= {"annotator": "Cleo", "label": "no"}
     write_rows(path, changed)

@@ -11,6 +11,7 @@ from steps.judging.weights import (
     learn_weights,
     log_odds_weights,
     majority_preference,
+    scaled,
     weighted_preference,
 )
 
@@ -105,6 +106,13 @@ def test_judges_of_single_answers_are_weighed_by_how_they_order_them():
     people = rng.integers(1, 6, 120).astype(float)
     members = np.stack([people * 20 + rng.normal(0, 15, 120), rng.normal(0, 1, 120)], axis=1)
     members[3, 1] = _
+    members = np.stack([scaled(column, None) for column in members.T], axis=1)
     found = learn_score_weights(people, members, seed=1)
     assert found.weights[0] > 0.9
     assert np.corrcoef(found.weighted, people)[0, 1] > np.corrcoef(found.majority, people)[0, 1] + 0.05
+
+
+def test_scores_are_put_on_the_scale_of_votes_by_their_judges_ends():
+    assert scaled(np.array([1, 3, _]), (1, 5)).tolist()[:2] == [0, 0.5]
+    assert scaled(np.array([1, 3.0]), None).tolist() == [0, 1]
+    assert scaled(np.array([3, 3.0]), None).tolist() == [0.5, 0.5]
