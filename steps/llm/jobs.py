@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 #: Requests that are looked up at a time: 10 ms of work, between two readings of the network.
 _LOOK_AHEAD = 256
-#: Seconds over which the first requests are spread, lest all of them, and so all replies, come at the same moment.
-_START_OVER_S = 0.05
+#: Seconds between the first requests, and over which all of them are spread at most: those that start together are
+#: answered together, wave after wave, and wait for each other on the event loop.
+_APART_S, _SPREAD_S = 0.001, 0.05
 
 
 class OtherJob:
@@ -169,14 +170,15 @@ class EndpointJob:
         asker.structure, asker.without = self._probe.structure(), self._probe.without()
         n_open = len(self._todo) + len(self._requests) - len(self._keys)
         n_workers = min(self._settings.max_concurrency, n_open)
+        apart_s = min(_APART_S, _SPREAD_S / max(1, n_workers))
         try:
-            await asyncio.gather(*(self._work(asker, writer, bar, at / n_workers) for at in range(n_workers)))
+            await asyncio.gather(*(self._work(asker, writer, bar, at * apart_s) for at in range(n_workers)))
         finally:
             client.spent_usd += self._transport.spent_usd
         self._structure = asker.structure
 
-    async def _work(self, asker: Asker, writer: ReplyWriter | None, bar: Bar, turn: float) -> None:
-        await asyncio.sleep(turn * _START_OVER_S)
+    async def _work(self, asker: Asker, writer: ReplyWriter | None, bar: Bar, starts_after_s: float) -> None:
+        await asyncio.sleep(starts_after_s)
         while self._todo:
             key, request = self._todo.popleft()
             try:

@@ -223,15 +223,23 @@ def _text_of(message: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if "tools" in body and message.get("tool_calls"):
         arguments = message["tool_calls"][0]["function"]["arguments"]
         return arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return str(message.get("content") or "")
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content)
+    return str(content)
 
 
 def _logprobs_of(choice: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none."""
-    content = (choice.get("logprobs") or {}).get("content")
-    if not content:
+    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none, or in a form of its own.
+
+    They are an extra: the reply that they came with is paid for, and stays.
+    """
+    try:
+        content = choice["logprobs"]["content"]
+        found = [{**_logprob(one), "top": [_logprob(two) for two in one.get("top_logprobs") or ()]} for one in content]
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return [{**_logprob(one), "top": [_logprob(other) for other in one.get("top_logprobs") or ()]} for one in content]
+    return found or None
 
 
 def _logprob(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ SCHEMAS = [
     SCORE, OBJECT, {**OBJECT, "required": ["score"]}, {**OBJECT, "additionalProperties": False}, {"type": "number"},
     {"type": "boolean"}, {"type": "string"}, {"type": "array", "items": {"type": "string"}},
     {"type": "array", "items": {**OBJECT, "required": ["score"]}}, {"enum": [1, "good"]},
-    {"type": "number", "maximum": 4}, {"type": ["string", "null"]}, {"type": "string", "minLength": 1}, {"type": "array"}, {"type": "null"},
+    {"type": "number", "maximum": 4}, {"type": ["string", "null"]}, {"type": "string", "minLength": 1},
+    {"type": "array"}, {"type": "null"},
     {}, {"type": "integer", "enum": [1]}, {"type": "object", "properties": {"score": True}},
     {**OBJECT, "additionalProperties": {"type": "string"}}, {**OBJECT, "enum": [{}]}, {"anyOf": [SCORE]},
 ]  # fmt: skip
