@@ -30,6 +30,10 @@ _RETRYABLE = {408, 409, 425, 429}
 _EXCERPT = 300
 
 
+class UnreachableError(EndpointError):
+    """The endpoint failed for now, or cannot be reached."""
+
+
 class _LostError(Exception):
     """A call failed in a way that leaves open whether the endpoint acted on it."""
 
@@ -176,8 +180,8 @@ class BatchApi:
         except (ValueError, TypeError):
             raise EndpointError(f"{where} answered without JSON: {self._clean(repr(content[:80]))}") from None
 
-    def _given_up(self, method: str, path: str, lost: str) -> EndpointError:
-        return EndpointError(
+    def _given_up(self, method: str, path: str, lost: str) -> UnreachableError:
+        return UnreachableError(
             f"the batch endpoint of {self._settings.base_url} failed {self._settings.max_retries + 1} times at "
             f"{method} {path.partition('?')[0]} ({lost}); run again: what was submitted is found, and not paid twice"
         )

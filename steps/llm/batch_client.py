@@ -7,23 +7,21 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from steps.errors import BudgetExceededError, EndpointError
 from steps.llm.batch import BatchSettings
-from steps.llm.batch_api import CHAT, BatchApi
-from steps.llm.batch_results import Unanswered, latency_s_of, read_line, unanswered
+from steps.llm.batch_api import CHAT, BatchApi, UnreachableError
+from steps.llm.batch_books import Books, Open
+from steps.llm.batch_results import latency_s_of, unanswered
 from steps.llm.budget import Budget, Spend
 from steps.llm.cache import BatchRow, ReplyCache
-from steps.llm.checking import Problem, problem_of, second_try
 from steps.llm.endpoint import EndpointSettings, api_key, extra_headers
 from steps.llm.loop import run_to_end
 from steps.llm.probe import Probe
-from steps.llm.request import ChatRequest, Reply, body_of, encoded, most_reply_tokens, request_key
-from steps.llm.transport import Answer
+from steps.llm.request import ChatRequest, Reply, encoded, request_key
 from steps.progress import Bar, progress
 
 _FINAL = {"completed", "failed", "expired", "cancelled"}
@@ -33,21 +31,6 @@ _KEY_PART = 56
 _STORED_AT_ONCE = 500
 #: Seconds between two attempts to be the one that submits.
 _LOCK_POLL_S = 0.1
-
-
-@dataclass
-class _Open:
-    """A request that has no usable reply yet."""
-
-    key: str
-    request: ChatRequest
-    n_submitted: int = 0
-    tries: int = 1
-    attempts: int = 0
-    answers: list[Answer] = field(default_factory=list)
-    latency_s: float = 0.0
-    spend: Spend = field(default_factory=Spend)
-    """Reserved for the submission that is under way."""
 
 
 class BatchClient:
@@ -88,8 +71,8 @@ class BatchClient:
                     try:
                         run_to_end(run.run)
                     finally:
-                        self.spent_usd += run.spent_usd
-                    replies |= run.replies
+                        self.spent_usd += run.books.spent_usd
+                    replies |= run.books.replies
         seen: set[str] = set()
         answers = []
         for key in keys:
@@ -110,15 +93,18 @@ class _BatchRun:
     def __init__(self, client: BatchClient, cache: ReplyCache, todo: Mapping[str, ChatRequest], bar: Bar) -> None:
         self._client, self._settings, self._cache, self._bar = client, client.settings, cache, bar
         self._batch = client.settings.batch or BatchSettings()
-        probe = Probe(client.settings, cache)
-        self._structure, self._without = probe.structure(), probe.without()
-        self._open = {key: _Open(key, request) for key, request in todo.items()}
+        self._books = Books(client.settings, client.budget, Probe(client.settings, cache), todo)
         self._wanted = set(todo)
         #: Submissions under way, by tag.
         self._rows: dict[str, BatchRow] = {}
         self._stop: BudgetExceededError | None = None
-        self.replies: dict[str, Reply] = {}
-        self.spent_usd = 0.0
+        #: Set when the budget, which other clients share, may have more room than at the last look.
+        self._room = asyncio.Event()
+
+    @property
+    def books(self) -> Books:
+        """What the run has got so far."""
+        return self._books
 
     async def run(self) -> None:
         import aiohttp
@@ -132,33 +118,32 @@ class _BatchRun:
                 await self._run()
             finally:
                 # What is under way will be paid for, whether this run waits for it or not.
-                for one in self._open.values():
-                    self._settle(one, one.spend)
+                for one in self._books.open.values():
+                    self._books.settle(one, one.reserved)
 
     async def _run(self) -> None:
         give_up_at = time.monotonic() + self._batch.max_wait_s
-        while self._open:
+        while self._books.open:
             if self._stop is None:
                 await self._submit()
-            if not self._rows:
-                if self._stop is not None:
-                    raise self._stop
-                continue
-            batches = await self._first_final(give_up_at)
-            for row, batch in batches:
-                await self._collect(row, batch)
-                del self._rows[row.tag]
-        if self._stop is not None:
-            raise self._stop
+            if self._rows:
+                for row, batch in await self._first_final(give_up_at):
+                    await self._collect(row, batch)
+                    del self._rows[row.tag]
+            elif self._stop is not None:
+                raise self._stop
+            elif self._books.open:
+                # Not within `_submit`: whoever has to settle first may be waiting for its turn there.
+                await self._room.wait()
 
     async def _submit(self) -> None:
         """Submit all that no batch is at work on, as far as the budget goes; join the batches of earlier runs."""
         async with _alone(Path(self._settings.cache_path or "")):
             await self._join()
             under_way = {key for row in self._rows.values() for key in row.keys}
-            waiting = [one for one in self._open.values() if one.key not in under_way]
+            waiting = [one for one in self._books.open.values() if one.key not in under_way]
             while waiting:
-                chosen, payload = await self._chosen(waiting)
+                chosen, payload = self._chosen(waiting)
                 if not chosen:
                     return
                 waiting = waiting[len(chosen) :]
@@ -169,7 +154,7 @@ class _BatchRun:
                     row = row._replace(input_file=await self._api.upload(payload))
                 except BaseException:
                     for one in chosen:
-                        self._settle(one, Spend())
+                        self._books.settle(one, Spend())
                     raise
                 self._cache.put_batch(row)
                 row = row._replace(id=str((await self._api.create(row))["id"]))
@@ -180,10 +165,12 @@ class _BatchRun:
 
     async def _join(self) -> None:
         """Take over what an earlier run, or one beside this, has submitted or was about to submit."""
-        for key, fields in self._cache.get_many(self._open).items():
-            self._done(self._open[key], Reply(**fields, cached=True, error=None))
+        open_ = self._books.open
+        for key, fields in self._cache.get_many(open_).items():
+            self._books.close(open_[key], Reply(**fields, cached=True, error=None))
+            self._bar.advance()
         for row in self._cache.open_batches(self._settings.base_url):
-            if row.tag in self._rows or not self._open.keys() & set(row.keys):
+            if row.tag in self._rows or not open_.keys() & set(row.keys):
                 continue
             if row.id is None:
                 found = await self._api.find(row) if row.input_file is not None else None
@@ -192,48 +179,43 @@ class _BatchRun:
             if row.id is not None:
                 self._rows[row.tag] = row
 
-    async def _chosen(self, waiting: Sequence[_Open]) -> tuple[list[_Open], bytes]:
+    def _chosen(self, waiting: Sequence[Open]) -> tuple[list[Open], bytes]:
         """Return the requests of the next file, and the file: as many as its limits and the budget allow."""
-        chosen: list[_Open] = []
+        chosen: list[Open] = []
         lines: list[bytes] = []
         n_bytes = 0
+        loop = asyncio.get_running_loop()
+        self._room.clear()
         for one in waiting[: self._batch.max_requests_per_batch]:
-            body = self._body(one.request)
+            body = self._books.body(one.request)
             line = encoded({"custom_id": _custom_id(one), "method": "POST", "url": CHAT, "body": body}) + b"\n"
             n_bytes += len(line)
             if chosen and n_bytes > self._batch.max_file_bytes:
                 break
-            if not await self._reserve(one, body, may_wait=not chosen and not self._rows):
+            try:
+                if not self._books.reserve(one, body, partial(loop.call_soon_threadsafe, self._room.set)):
+                    break
+            except BudgetExceededError as error:
+                # What is under way is collected first. It cannot make room: the limit is reached by what is spent.
+                self._stop = error
                 break
             chosen.append(one)
             lines.append(line)
         return chosen, b"".join(lines)
 
-    async def _reserve(self, one: _Open, body: Mapping[str, Any], *, may_wait: bool) -> bool:
-        """Set aside the worst case of a request at the batch's price; False if there is no room for it now."""
-        n_prompt, n_reply = len(encoded(body)), most_reply_tokens(body)
-        worst = Spend(self._usd(n_prompt, n_reply) or 0.0, n_prompt + n_reply)
-        loop = asyncio.get_running_loop()
-        while True:
-            settled = asyncio.Event()
-            try:
-                if self._client.budget.reserve(worst, partial(loop.call_soon_threadsafe, settled.set)):
-                    one.spend = worst
-                    return True
-            except BudgetExceededError as error:
-                # What is under way is collected first; it may also turn out cheaper, but then the next run goes on.
-                self._stop = error
-                return False
-            if not may_wait:
-                return False
-            await settled.wait()
-
     async def _first_final(self, give_up_at: float) -> list[tuple[BatchRow, dict[str, Any]]]:
-        """Wait until at least one batch has ended, and return those that have."""
+        """Wait until at least one batch has ended, and return those that have. An endpoint may be away for a while."""
+        heard_at = time.monotonic()
+        rows = list(self._rows.values())
         while True:
-            rows = list(self._rows.values())
-            found = await asyncio.gather(*(self._api.get(row) for row in rows))
-            ended = [(row, batch) for row, batch in zip(rows, found, strict=True) if batch.get("status") in _FINAL]
+            try:
+                found = await asyncio.gather(*(self._api.get(row) for row in rows))
+                heard_at = time.monotonic()
+            except UnreachableError:
+                if time.monotonic() - heard_at >= self._settings.max_pause_s:
+                    raise
+                found = []
+            ended = [(row, batch) for row, batch in zip(rows, found, strict=False) if batch.get("status") in _FINAL]
             if ended:
                 return ended
             if time.monotonic() >= give_up_at:
@@ -248,7 +230,7 @@ class _BatchRun:
         """Store what a batch answered, then close it; requests that it left unanswered are open again, or fail."""
         latency_s = latency_s_of(batch)
         by_part = {key[:_KEY_PART]: key for key in row.keys}
-        unseen = {key for key in row.keys if key in self._open}
+        unseen = {key for key in row.keys if key in self._books.open}
         stored: list[tuple[str, dict[str, Any]]] = []
         for file_id in (batch.get("output_file_id"), batch.get("error_file_id")):
             for line in await self._api.lines(file_id) if file_id else ():
@@ -257,9 +239,10 @@ class _BatchRun:
                 if key not in unseen or not n_try.isdecimal():
                     continue
                 unseen.remove(key)
-                one = self._open[key]
+                one = self._books.open[key]
                 one.tries, one.latency_s = int(n_try), one.latency_s + latency_s
-                reply = self._taken(one, line)
+                reply = self._books.take(one, line)
+                self._bar.advance(reply is not None)
                 if reply is not None and reply.error is None:
                     stored.append((key, _kept(reply)))
                 if len(stored) >= _STORED_AT_ONCE:
@@ -267,7 +250,7 @@ class _BatchRun:
                     stored.clear()
         self._cache.put_many(stored)
         for key in unseen:
-            self._failed(self._open[key], unanswered(batch))
+            self._bar.advance(self._books.fail(self._books.open[key], unanswered(batch)) is not None)
         self._close(row, str(batch["status"]))
 
     def _close(self, row: BatchRow, status: str) -> None:
@@ -277,69 +260,6 @@ class _BatchRun:
         answered = self._cache.get_many(keys)
         left = [key for key in keys if key not in self._wanted and key not in answered]
         self._cache.put_batch(row._replace(keys=left, state="open" if left else status))
-
-    def _taken(self, one: _Open, line: Mapping[str, Any]) -> Reply | None:
-        """Take one line of a file of results; None leaves the request open for another submission."""
-        one.attempts += 1
-        body = self._body(one.request)
-        outcome = read_line(line, body)
-        if isinstance(outcome, Unanswered):
-            return self._failed(one, outcome)
-        counts = outcome.prompt_tokens, outcome.completion_tokens
-        cost_usd = self._usd(*counts, outcome.cached_prompt_tokens)
-        self.spent_usd += cost_usd or 0.0
-        self._settle(one, Spend(cost_usd or 0.0, sum(counts)))
-        one.answers.append(outcome)
-        problem = problem_of(outcome.text, outcome.finish_reason, outcome.completion_tokens, one.request.schema)
-        if problem is not None and problem.is_worth_asking_again and one.tries == 1:
-            one.request = second_try(one.request, most_reply_tokens(body), problem)
-            one.tries, one.n_submitted = 2, 0
-            return None
-        return self._done(one, self._reply(one, problem))
-
-    def _failed(self, one: _Open, why: Unanswered) -> Reply | None:
-        """Leave a request that got no answer open for another submission, or let it fail."""
-        self._settle(one, Spend())
-        is_ours = one.n_submitted > 0
-        if (why.may_pass or not is_ours) and one.n_submitted < self._batch.max_submissions:
-            return None
-        return self._done(one, self._reply(one, why.problem))
-
-    def _done(self, one: _Open, reply: Reply) -> Reply:
-        self._settle(one, one.spend)
-        self.replies[one.key] = reply
-        del self._open[one.key]
-        self._bar.advance()
-        return reply
-
-    def _settle(self, one: _Open, spent: Spend) -> None:
-        self._client.budget.settle(one.spend, spent)
-        one.spend = Spend()
-
-    def _reply(self, one: _Open, problem: Problem | None) -> Reply:
-        last = one.answers[-1] if one.answers else None
-        costs = [self._usd(a.prompt_tokens, a.completion_tokens, a.cached_prompt_tokens) for a in one.answers]
-        return Reply(
-            text=last.text if last else "",
-            model=last.model if last else self._settings.model,
-            prompt_tokens=sum(answer.prompt_tokens for answer in one.answers),
-            completion_tokens=sum(answer.completion_tokens for answer in one.answers),
-            cost_usd=None if None in self._settings.prices else sum(cost or 0.0 for cost in costs),
-            latency_s=one.latency_s,
-            attempts=one.attempts,
-            cached=False,
-            error=None if problem is None else str(problem),
-            finish_reason=last.finish_reason if last else None,
-            logprobs=last.logprobs if last else None,
-        )
-
-    def _body(self, request: ChatRequest) -> dict[str, Any]:
-        body = body_of(request, self._settings, self._structure)
-        return {name: value for name, value in body.items() if name not in self._without}
-
-    def _usd(self, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0) -> float | None:
-        full = self._settings.cost_usd(prompt_tokens, completion_tokens, cached_prompt_tokens)
-        return None if full is None else full * self._batch.price_factor
 
 
 @asynccontextmanager
@@ -358,7 +278,7 @@ async def _alone(cache_path: Path) -> AsyncIterator[None]:
         yield
 
 
-def _custom_id(one: _Open) -> str:
+def _custom_id(one: Open) -> str:
     return f"{one.key[:_KEY_PART]}-{one.tries}"
 
 

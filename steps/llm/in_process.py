@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import Field
 
-from steps.errors import BudgetExceededError, InputError
+from steps.errors import BudgetExceededError
 from steps.llm.budget import Budget, Spend
 from steps.llm.cache import ReplyCache
-from steps.llm.checking import Problem, problem_of, second_try
-from steps.llm.request import ChatRequest, Failed, Reply, with_schema
+from steps.llm.checking import second_try
+from steps.llm.local_model import LocalModel, Turn, problem_with
+from steps.llm.request import ChatRequest, Reply
 from steps.progress import Bar, progress
 from steps.settings import Settings
-
-if TYPE_CHECKING:
-    from steps.chat.model import Loaded
 
 
 class InProcessSettings(Settings):
@@ -50,16 +45,6 @@ class InProcessSettings(Settings):
     """SQLite file that keeps every reply; none asks anew each time."""
 
 
-class _Turn(NamedTuple):
-    """One try of one request: `ids` is the tokenised prompt."""
-
-    key: str
-    request: ChatRequest
-    ids: list[int]
-    max_tokens: int
-    attempt: int
-
-
 class InProcessClient:
     """Asks a model that it loads with the first request that the cache does not answer.
 
@@ -70,8 +55,7 @@ class InProcessClient:
     def __init__(self, settings: InProcessSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self._budget = budget or Budget()
-        self._loaded: Loaded | None = None
-        self._identity: str | None = None
+        self._model = LocalModel(settings)
         self._lock = threading.Lock()
 
     @property
@@ -88,7 +72,7 @@ class InProcessClient:
                 cached.
         """
         path = self.settings.cache_path
-        keys = [self._key(request) for request in requests]
+        keys = [self._model.key(request) for request in requests]
         with self._lock, ReplyCache(Path(path)) if path is not None else nullcontext() as cache:
             found = cache.get_many(keys) if cache is not None else {}
             replies = {key: Reply(**fields, cached=True, error=None) for key, fields in found.items()}
@@ -110,8 +94,8 @@ class InProcessClient:
         """Yield the requests' replies, as each batch is done; a reply that misses the form is asked for once more."""
         turns, again = [], []
         for key, request in todo.items():
-            turn = self._turn(key, request, 1)
-            if isinstance(turn, _Turn):
+            turn = self._model.turn(key, request, 1)
+            if isinstance(turn, Turn):
                 turns.append(turn)
             else:
                 yield key, turn
@@ -129,37 +113,18 @@ class InProcessClient:
             yield turn.key, _billed_together(firsts[turn.key], reply)
             bar.advance()
 
-    def _second(self, turn: _Turn, reply: Reply) -> _Turn | None:
+    def _second(self, turn: Turn, reply: Reply) -> Turn | None:
         """Return the second try of a request, if it can come out better than the first."""
-        problem = _problem_of(reply, turn.request)
+        problem = problem_with(reply, turn.request)
         if problem is None or not problem.is_worth_asking_again:
             return None
-        second = self._turn(turn.key, second_try(turn.request, turn.max_tokens, problem), 2)
-        if not isinstance(second, _Turn):
+        second = self._model.turn(turn.key, second_try(turn.request, turn.max_tokens, problem), 2)
+        if not isinstance(second, Turn):
             return None
         is_same = second.ids == turn.ids and second.max_tokens == turn.max_tokens
-        return None if is_same and self._temperature(turn.request) == 0 else second
+        return None if is_same and self._model.temperature(turn.request) == 0 else second
 
-    def _turn(self, key: str, request: ChatRequest, attempt: int) -> _Turn | Reply:
-        """Tokenise a prompt; one that fits the context for a part of its `max_tokens` only gets that part."""
-        from steps.chat.model import context_length
-        from steps.chat.render import encode_prompt
-
-        loaded = self._model()
-        messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
-        try:
-            ids = encode_prompt(loaded.tokenizer, messages)
-        except InputError as error:
-            return self._refused(str(error))
-        room = context_length(loaded.model) - len(ids)
-        if room < 1:
-            return self._refused(f"the prompt has {len(ids)} tokens, which leaves no room in the model's context")
-        return _Turn(key, request, ids, min(request.max_tokens or self.settings.max_tokens, room), attempt)
-
-    def _refused(self, why: str) -> Reply:
-        return Reply("", self.settings.model, 0, 0, 0.0, 0.0, 0, False, f"{Failed.REQUEST_REFUSED}: {why}")
-
-    def _rounds(self, turns: Sequence[_Turn]) -> Iterator[tuple[_Turn, Reply]]:
+    def _rounds(self, turns: Sequence[Turn]) -> Iterator[tuple[Turn, Reply]]:
         """Answer batch after batch, prompts of similar length together."""
         waiting = sorted(turns, key=lambda turn: (turn.max_tokens, len(turn.ids), turn.key))
         while waiting:
@@ -167,16 +132,16 @@ class InProcessClient:
             del waiting[: len(batch)]
             spent = [0] * len(batch)
             try:
-                replies = self._batch(batch)
+                replies = self._model.answer(batch)
                 spent = [reply.prompt_tokens + reply.completion_tokens for reply in replies]
             finally:
                 for turn, n_tokens in zip(batch, spent, strict=True):
                     self._budget.settle(_worst(turn), Spend(0.0, n_tokens))
             yield from zip(batch, replies, strict=True)
 
-    def _reserved(self, turns: Sequence[_Turn]) -> list[_Turn]:
+    def _reserved(self, turns: Sequence[Turn]) -> list[Turn]:
         """Return as many of the turns as the budget has room for now, at least one."""
-        taken: list[_Turn] = []
+        taken: list[Turn] = []
         while len(taken) < len(turns):
             settled = threading.Event()
             try:
@@ -193,89 +158,8 @@ class InProcessClient:
                 settled.wait()
         return taken
 
-    def _batch(self, turns: Sequence[_Turn]) -> list[Reply]:
-        from transformers import GenerationConfig
 
-        from steps.chat.generation import continuations, own_decoding
-        from steps.chat.model import end_of_turn_ids, pad_token_id
-        from steps.llm.sampling import Chooser, Draw
-
-        loaded = self._model()
-        draws = [
-            Draw(
-                self._temperature(turn.request),
-                self.settings.top_p,
-                f"{turn.key}-{turn.attempt}",
-                turn.request.top_logprobs,
-            )
-            for turn in turns
-        ]
-        chooser = Chooser(draws)
-        decoding = GenerationConfig(
-            max_new_tokens=max(turn.max_tokens for turn in turns),
-            do_sample=False,
-            eos_token_id=end_of_turn_ids(loaded),
-            pad_token_id=pad_token_id(loaded),
-        )
-        started = time.perf_counter()
-        with own_decoding(loaded):
-            found = continuations(loaded, [turn.ids for turn in turns], decoding, chooser)
-        latency_s = time.perf_counter() - started
-        replies = []
-        for row, (turn, (tokens, stopped)) in enumerate(zip(turns, found, strict=True)):
-            # The batch went on for the turn that may be longest.
-            kept = tokens[: turn.max_tokens]
-            notes = chooser.logprobs(row, kept, loaded.tokenizer)
-            replies.append(self._reply(turn, kept, stopped and len(kept) == len(tokens), latency_s, notes))
-        return replies
-
-    def _reply(self, turn: _Turn, tokens: list[int], stopped: bool, latency_s: float, notes: list[Any]) -> Reply:
-        reply = Reply(
-            text=self._model().tokenizer.decode(tokens, skip_special_tokens=True),
-            model=self.settings.model,
-            prompt_tokens=len(turn.ids),
-            completion_tokens=len(tokens),
-            cost_usd=0.0,
-            latency_s=latency_s,
-            attempts=1,
-            cached=False,
-            error=None,
-            finish_reason="stop" if stopped else "length",
-            # The token that ends the turn is none of the text.
-            logprobs=notes[: len(tokens) - stopped] if turn.request.top_logprobs else None,
-        )
-        problem = _problem_of(reply, turn.request)
-        return reply if problem is None else reply._replace(error=str(problem))
-
-    def _temperature(self, request: ChatRequest) -> float:
-        return self.settings.temperature if request.temperature is None else request.temperature
-
-    def _key(self, request: ChatRequest) -> str:
-        """Return the SHA-256 of all that decides the reply: a model by its files, wherever they lie."""
-        if self._identity is None:
-            self._identity = _identity(self.settings.model)
-        temperature = self._temperature(request)
-        drawn = [temperature, self.settings.top_p, self.settings.seed] if temperature > 0 else []
-        messages = [[message["role"], message["content"]] for message in request.messages]
-        decisive = [self._identity, messages, request.schema, drawn, request.sample, request.top_logprobs]
-        return hashlib.sha256(json.dumps(["transformers", *decisive], sort_keys=True).encode("ascii")).hexdigest()
-
-    def _model(self) -> Loaded:
-        if self._loaded is None:
-            from steps.chat.model import load
-
-            loaded = load(Path(self.settings.model))
-            if self.settings.device != "auto":
-                loaded.model.to(self.settings.device)
-            self._loaded = loaded
-        return self._loaded
-
-
-def _problem_of(reply: Reply, request: ChatRequest) -> Problem | None:
-    return problem_of(reply.text, reply.finish_reason or "stop", reply.completion_tokens, request.schema)
-
-
-def _worst(turn: _Turn) -> Spend:
+def _worst(turn: Turn) -> Spend:
     return Spend(0.0, len(turn.ids) + turn.max_tokens)
 
 
@@ -290,15 +174,3 @@ def _billed_together(first: Reply, second: Reply) -> Reply:
         latency_s=first.latency_s + second.latency_s,
         attempts=2,
     )
-
-
-def _identity(model: str) -> str:
-    """Return a hash of the model's files, so that one trained anew in the same folder is another model."""
-    folder = Path(model)
-    if not folder.is_dir():
-        return model
-    digest = hashlib.sha256()
-    for path in sorted(file for file in folder.iterdir() if file.is_file() and file.suffix != ".md"):
-        with path.open("rb") as file:
-            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

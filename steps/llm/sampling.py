@@ -64,8 +64,12 @@ def _drawn(logits: Any, top_p: float, share: float) -> Any:
     """Return the token at `share` of the cumulative distribution over the smallest set that holds `top_p` of it."""
     import torch
 
-    likeliest_first, order = logits.softmax(-1).sort(descending=True)
+    probabilities = logits.softmax(-1)
+    if top_p == 1:
+        # Any order of the tokens will do, and sorting a large vocabulary costs more than all the rest.
+        cumulative = probabilities.cumsum(-1)
+        return torch.searchsorted(cumulative, share * cumulative[-1]).clamp(max=len(cumulative) - 1)
+    likeliest_first, order = probabilities.sort(descending=True)
     cumulative = likeliest_first.cumsum(-1)
     n_kept = int((cumulative - likeliest_first < top_p).sum())
-    at = torch.searchsorted(cumulative[:n_kept], share * cumulative[n_kept - 1])
-    return order[min(int(at), n_kept - 1)]
+    return order[torch.searchsorted(cumulative[:n_kept], share * cumulative[n_kept - 1]).clamp(max=n_kept - 1)]

@@ -346,3 +346,23 @@ def test_a_jury_asks_batches_and_direct_endpoints_side_by_side(endpoint, make_cl
 def test_batches_need_the_file_in_which_they_are_found_again():
     with pytest.raises(ValidationError, match="batch needs a cache_path"):
         EndpointSettings(base_url="http://x/v1", model="m", cache_path=None, batch=BatchSettings())
+
+
+def test_an_endpoint_that_is_away_for_a_while_is_waited_for(endpoint, make_client):
+    endpoint.faults["GET batch"] = deque(["reset"] * 5)
+    assert texts(make_client(max_retries=1).complete_all([ask("a")])) == ["reply to a"]
+    endpoint.faults["GET batch"] = deque(["reset"] * 50)
+    with pytest.raises(EndpointError, match="failed 2 times at GET batches/batch-1"):
+        make_client(max_retries=1, max_pause_s=0.05).complete_all([ask("b")])
+    endpoint.faults.clear()
+    assert texts(make_client().complete_all([ask("b")])) == ["reply to b"]
+    assert endpoint.asked == {"a": 1, "b": 1}
+
+
+def test_clients_that_share_a_tight_budget_wait_for_each_other_without_blocking(endpoint, make_client):
+    worst = 0.5 * (200 * 1e-6 + 50 * 10e-6)
+    budget = Budget(BudgetSettings(max_cost_usd=6 * worst))
+    clients = [make_client(budget, model=name, max_tokens=50, max_requests_per_batch=1) for name in ("one", "two")]
+    found = complete_side_by_side([(client, [ask(f"q{i}") for i in range(6)]) for client in clients])
+    assert [texts(replies) for replies in found] == [[f"reply to q{i}" for i in range(6)]] * 2
+    assert set(endpoint.asked.values()) == {2}

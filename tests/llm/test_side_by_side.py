@@ -1,5 +1,4 @@
 import threading
-import time
 
 import pytest
 
@@ -19,21 +18,29 @@ def ask(*texts):
 class OtherClient:
     """A client that blocks, as a model in this process does."""
 
+    def __init__(self, answer):
+        self.answer = answer
+
     def complete_all(self, requests, description="Asking"):
-        time.sleep(0.2)
-        return [Reply(threading.current_thread().name, "own", 1, 1, 0.0, 0.1, 1, False, None) for _ in requests]
+        return [Reply(self.answer(request.messages), "own", 1, 1, 0.0, 0.1, 1, False, None) for request in requests]
 
 
 def test_several_models_are_asked_at_once_and_each_gets_its_own_replies(make_client):
-    with FakeEndpoint(lambda messages: "first") as first, FakeEndpoint(lambda messages: "second") as second:
-        first.latency_s = second.latency_s = 0.1
+    all_at_once = threading.Barrier(3, timeout=20)
+
+    def answering(text):
+        def answer(messages):
+            if messages[-1]["content"] == "q":
+                all_at_once.wait()
+            return text
+
+        return answer
+
+    with FakeEndpoint(answering("first")) as first, FakeEndpoint(answering("second")) as second:
         clients = [make_client(base_url=one.base_url, model=name) for name, one in {"a": first, "b": second}.items()]
-        started = time.monotonic()
-        found = complete_side_by_side([(clients[0], ask("q", "r")), (clients[1], ask("q")), (OtherClient(), ask("q"))])
-        # One after the other: 0.1 + 0.1 + 0.2 s.
-        assert time.monotonic() - started < 0.39
-    assert [[reply.text for reply in replies] for replies in found[:2]] == [["first", "first"], ["second"]]
-    assert found[2][0].text != threading.current_thread().name
+        other = OtherClient(answering("third"))
+        found = complete_side_by_side([(clients[0], ask("q", "r")), (clients[1], ask("q")), (other, ask("q"))])
+    assert [[reply.text for reply in replies] for replies in found] == [["first", "first"], ["second"], ["third"]]
 
 
 def test_one_that_cannot_be_used_stops_all_and_what_came_in_is_kept(endpoint, make_client):
