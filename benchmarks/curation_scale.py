@@ -104,9 +104,10 @@ class Curation:
         return int(result.kept.num_rows)
 
     def judge(self) -> int:
-        from steps.judging.judge import JudgingSettings, judge_rows
+        from steps.judging.judge import judge_rows
+        from steps.judging.judging_settings import JudgingSettings
 
-        result = judge_rows(self.store.load("unique"), JudgingSettings(judge="none"))
+        result = judge_rows(self.store.load("unique"), JudgingSettings(judges=()))
         self.store.save(scored=result.kept, judge_ledger=result.ledger)
         return int(result.kept.num_rows)
 

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-import traceback
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from steps.errors import TunesmithError
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-CONFIG = click.argument("config", type=click.Path(path_type=Path))
-OVERRIDES = click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override one key of the config.")
-DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-
-
-def reporting_errors(command: F) -> F:
-    """Turn an expected error into one paragraph on stderr and its exit code; a traceback only with --debug."""
-
-    @wraps(command)
-    def wrapped(*args: Any, debug: bool, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            if isinstance(error, TunesmithError):
-                click.echo(f"tunesmith: {error}", err=True)
-                sys.exit(error.exit_code)
-            if debug:
-                sys.exit(1)
-            click.echo(
-                f"tunesmith: unexpected {type(error).__name__}: {error}\nRun again with --debug to see where.", err=True
-            )
-            sys.exit(1)
-
-    return wrapped  # type: ignore[return-value]
+from pipelines.calibrate_commands import calibrate
+from pipelines.command import AS_JSON, CONFIG, DEBUG, OVERRIDES, reporting_errors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +54,9 @@ def plan(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(planned, indent=1))
         return
     for key, value in planned.items():
-        click.echo(f"{key:20s} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+        # What is asked of models takes a line each.
+        between = f"\n{'':20s} " if key == "asks" else ", "
+        click.echo(f"{key:20s} {between.join(map(str, value)) if isinstance(value, list) else value}")
 
 
 @main.command()
@@ -167,6 +135,8 @@ def chat(model: Path, prompt: str | None, system: str | None, max_new_tokens: in
 
     converse(model, prompt, system, max_new_tokens, temperature)
 
+
+main.add_command(calibrate)
 
 if __name__ == "__main__":
     main()

@@ -37,8 +37,14 @@ def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = 
     documents, imported, preferences, extract_ledger = extract_documents(
         sources=Sources(sources=config.sources), settings=chosen.extract, fingerprint=sources_hash
     )
-    examples, synthesise_ledger = synthesise_examples(
-        documents=documents, imported_examples=imported, settings=chosen.synthesise
+    generate = chosen.synthesise.generate
+    examples, synthesise_ledger, _, generate_ledger, ground_ledger, synthesise_report = synthesise_examples(
+        documents=documents,
+        imported_examples=imported,
+        settings=chosen.synthesise,
+        base_model=base_model if generate is not None else None,
+        task_type=chosen.task_type,
+        files_hash=hash_paths(generate.files if generate is not None else []),
     )
     filtered, filter_ledger = filter_examples(
         examples=examples, base_model=base_model, settings=chosen.filter, engine=chosen.engine
@@ -51,7 +57,12 @@ def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = 
         index_hash=hash_paths(chosen.dedup.index_paths),
     )
     unique, semantic_ledger, semantic_report = dedup_semantic(examples=minhash, settings=chosen.dedup)
-    scored, judge_ledger, judge_report = judge_examples(unique_examples=unique, settings=chosen.judge)
+    scored, judge_ledger, _, judge_report = judge_examples(
+        unique_examples=unique,
+        documents=documents,
+        settings=chosen.judge,
+        files_hash=hash_paths(chosen.judge.files),
+    )
     split, split_ledger, split_report = split_dataset(
         examples=scored, settings=chosen.split, previous=stored(previous_splits) if previous_splits else None
     )
@@ -65,6 +76,9 @@ def curation_steps(config: RunConfig, sources_hash: str, previous_splits: str = 
         base_model=base_model,
         extract_ledger=extract_ledger,
         synthesise_ledger=synthesise_ledger,
+        generate_ledger=generate_ledger,
+        ground_ledger=ground_ledger,
+        synthesise_report=synthesise_report,
         filter_ledger=filter_ledger,
         dedup_exact_ledger=exact_ledger,
         dedup_minhash_ledger=minhash_ledger,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipelines.config import RunConfig
+from pipelines.estimating import models_in
 from steps.cache_folder import cache_folder
 from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
-from steps.llm.endpoint import api_key
+from steps.judging.judge import check_judges
+from steps.llm.endpoint import EndpointSettings, api_key
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
@@ -32,6 +37,7 @@ def check_config(config: RunConfig) -> dict[str, Any]:
         check_engine(config.curation.engine)
         benchmark_files(config.curation.decontaminate)
         _check_index(config)
+        check_judges(config.curation.judge)
         inventory["sources"] = [f"{source.name} ({source.type})" for source in config.sources]
     if config.pipeline in {"curate", "finetune", "retrain"}:
         _check_model(config)
@@ -63,6 +69,7 @@ def sources_hash_of(config: RunConfig) -> str:
     others = [
         *benchmark_files(curation.decontaminate),
         *curation.dedup.index_paths,
+        *curation.judge.files,
         *([text_path] if text_path else []),
     ]
     return fingerprint(config.sources, cache_folder() / FETCHED) + hash_paths(others)
@@ -108,12 +115,14 @@ def _check_training(config: RunConfig) -> None:
 
 def _check_endpoints(config: RunConfig) -> None:
     """Check that every key that an endpoint or the Hub will ask for is there, before any work is done."""
-    judges = [config.curation.judge.llm if config.curation.judge.judge == "llm" else None]
-    if config.training.preferences is not None and config.training.preferences.sampled is not None:
-        judges.append(config.training.preferences.sampled.llm)
-    for judge in judges:
-        if judge is not None:
-            api_key(judge.endpoint)
+    asking: list[BaseModel] = []
+    if config.pipeline in {"curate", "retrain"}:
+        asking += [config.curation.synthesise, config.curation.judge]
+    if config.pipeline in {"finetune", "retrain"} and config.training.preferences is not None:
+        asking.append(config.training.preferences)
+    for model in chain.from_iterable(map(models_in, asking)):
+        if isinstance(model, EndpointSettings):
+            api_key(model)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
         try:
             token_of(config.release.hub)

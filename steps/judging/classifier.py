@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from steps.errors import InputError
 from steps.judging.defect_score import BUNDLED_EMBEDDER, Embed
 from steps.judging.judge_settings import BaseJudgeSettings
-from steps.judging.labels import Labelled, read_labelled
+from steps.judging.labelled_answers import Labelled, read_labelled
 from steps.judging.verdict import Item, Unscored, Verdict
 from steps.rows import content_id
 

@@ -32,6 +32,9 @@ class EndpointSettings(Settings):
     family: str | None = None
     """Whose model it is (`gpt`, `claude`, `llama`, …); none derives it from the name. A judge of the generator's family
     is flagged."""
+    tokenizer: str | None = None
+    """Folder or Hub id of the model's tokenizer, with which `tunesmith plan` counts; none counts with that of the base
+    model, which differs by some percent."""
     api_key_env: str | None = Field(default=None, pattern=_VARIABLE)
     """Name of the environment variable that holds the key, never the key; none sends no key (a local server)."""
     extra_headers_env: Mapping[str, Annotated[str, Field(pattern=_VARIABLE)]] = Field(default_factory=dict)

@@ -114,8 +114,17 @@ RANGES: dict[TaskType, Range] = {
 #: Parameters of the largest model of the class, its name, and the factor on the bounds of rows.
 SIZE_FACTORS = ((3e9, "small (below 3B)", 2.0), (20e9, "medium (3B to 20B)", 1.0), (math.inf, "large (from 20B)", 0.5))
 
-#: Kinds that synthesis makes of documents.
-_FROM_DOCUMENTS = {"summary", "list", "definition", "code"}
+#: Kinds that synthesis makes of documents; an evolved row's kind has `+` and the operation behind it.
+_FROM_DOCUMENTS = {
+    "summary",
+    "list",
+    "definition",
+    "code",
+    "question_answering",
+    "extraction",
+    "multi_turn",
+    "reasoning",
+}
 
 
 def advise(
@@ -168,7 +177,7 @@ def said(advice: dict[str, Any]) -> str:
 
 def task_of(kinds: Iterable[str]) -> TaskType:
     """Guess the task from the kinds of the rows: made from documents, they ask about a domain."""
-    present = set(kinds)
+    present = {kind.partition("+")[0] for kind in kinds}
     return "domain_qa" if present & _FROM_DOCUMENTS and len(present - _FROM_DOCUMENTS) == 0 else "instruction_following"
 
 

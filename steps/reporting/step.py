@@ -20,6 +20,8 @@ def report_curation(
     base_model: Path,
     extract_ledger: pa.Table,
     synthesise_ledger: pa.Table,
+    generate_ledger: pa.Table,
+    ground_ledger: pa.Table,
     filter_ledger: pa.Table,
     dedup_exact_ledger: pa.Table,
     dedup_minhash_ledger: pa.Table,
@@ -28,6 +30,7 @@ def report_curation(
     split_ledger: pa.Table,
     decontaminate_ledger: pa.Table,
     mix_ledger: pa.Table,
+    synthesise_report: dict[str, Any],
     dedup_exact_report: dict[str, Any],
     dedup_minhash_report: dict[str, Any],
     dedup_semantic_report: dict[str, Any],
@@ -38,9 +41,11 @@ def report_curation(
     task_type: TaskType | None = None,
 ) -> Annotated[dict[str, Any], "curation_report"]:
     """Sum up what each stage kept and dropped, where the rows come from."""
+    generated = {"generate": generate_ledger, "ground": ground_ledger}
     ledgers = {
         "extract": extract_ledger,
         "synthesise": synthesise_ledger,
+        **{name: ledger for name, ledger in generated.items() if ledger.num_rows},
         "filter": filter_ledger,
         "dedup_exact": dedup_exact_ledger,
         "dedup_minhash": dedup_minhash_ledger,
@@ -57,6 +62,7 @@ def report_curation(
         "sources": sources_of(sft_dataset),
         "splits": splits_of(sft_dataset),
         "tokens": tokens,
+        "synthesise": synthesise_report,
         "dedup": {"exact": dedup_exact_report, "minhash": dedup_minhash_report, "semantic": dedup_semantic_report},
         "judge": judge_report,
         "split": split_report,

@@ -8,14 +8,16 @@ from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from steps.judging.defect_score import BUNDLED_EMBEDDER
 from steps.ledger import StageResult, check_books, check_drop_fraction
 from steps.progress import progress
 from steps.rows import EXAMPLES, LEDGER, messages_id, table
 from steps.settings import Settings
 from steps.synthesis.code_blocks import code_pairs
 from steps.synthesis.definitions import definition_pairs
+from steps.synthesis.generation_settings import GenerationSettings
 from steps.synthesis.lists import list_pairs
 from steps.synthesis.pairs import Document, Pair
 from steps.synthesis.passages import section_pairs
@@ -46,11 +48,27 @@ class SynthesiseDrop(StrEnum):
     CONTEXT_TOO_LONG = "context_too_long"
 
 
+class SpreadSettings(Settings):
+    """How the spread of the instructions is measured: by the distances of their embeddings."""
+
+    embedder: str = BUNDLED_EMBEDDER
+    """The bundled MiniLM, a local folder or a Hub id of a sentence-transformers model."""
+    max_length_tokens: int = Field(default=128, ge=8)
+    """Tokens of an instruction that are read."""
+    max_rows: int = Field(default=2_000, ge=2)
+    """Rows that are compared; more are sampled. 2,000 short instructions take about half a minute on two cores."""
+
+
 class SynthesisSettings(Settings):
     """Which pairs are made, and how many."""
 
-    kinds: tuple[Kind, ...] = Field(default=("summary", "definition", "code", "list", "section"), min_length=1)
-    """Kinds of pairs, in the order in which a document's share is filled."""
+    kinds: tuple[Kind, ...] = ("summary", "definition", "code", "list", "section")
+    """Kinds of pairs that the structure of the documents gives, in the order in which a document's share is filled.
+    None at all is for `generate` alone."""
+    generate: GenerationSettings | None = None
+    """Pairs that a language model writes from the documents, besides those of their structure; none asks no model."""
+    spread: SpreadSettings | None = None
+    """Whether the report measures how far apart the instructions are; none spares the time."""
     max_pairs_per_document: int = Field(default=8, ge=1)
     """Pairs of one document at most, taken in turn from each kind, so that long documents do not dominate."""
     with_context: bool = False
@@ -63,6 +81,12 @@ class SynthesisSettings(Settings):
     """Seed of the choice among phrasings."""
     max_drop_fraction: float = Field(default=0.9, ge=0, le=1)
     """Share of documents without any pair above which the run stops."""
+
+    @model_validator(mode="after")
+    def _makes_something(self) -> SynthesisSettings:
+        if not self.kinds and self.generate is None:
+            raise ValueError("kinds=[] makes no pairs; name some kinds, or set generate")
+        return self
 
 
 class _Made(NamedTuple):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from steps.errors import InputError
 from steps.judging.classifier import ClassifierJudge, ClassifierSettings, _area, load_classifier, train_classifier
 from steps.judging.integrity import score_unchanged
-from steps.judging.labels import Labelled, read_labelled
+from steps.judging.labelled_answers import Labelled, read_labelled
 from steps.judging.verdict import Item, Unscored
 
 GOOD = ("seal", "bolt", "filter", "valve", "gasket")

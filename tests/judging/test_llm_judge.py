@@ -27,7 +27,7 @@ def judged(answer, *items, **changes):
 def test_a_verdict_carries_scores_rationale_and_the_call_behind_it():
     (verdict,), chat = judged(graded(4, "It is right.", clarity=5))
     assert (verdict.score, verdict.unscored_reason, verdict.rationale) == (4.0, None, "It is right.")
-    assert verdict.criteria == {name: 4.0 for name in CRITERIA} | {"clarity": 5.0}
+    assert verdict.criteria == dict.fromkeys(CRITERIA, 4.0) | {"clarity": 5.0}
     rubric = load_rubric("helpfulness_v2")
     assert (verdict.prompt_version, verdict.prompt_sha256) == ("helpfulness_v2", rubric.sha256)
     row = verdict_table([verdict]).to_pylist()[0]

@@ -26,7 +26,7 @@ SMALL = {
         "synthesise": {"kinds": ["summary"]},
         "filter": {"length": {"min_answer_words": 6}, "keywords": {"phrases": ["do not distribute"]}},
         "dedup": {"semantic": None},
-        "judge": {"judge": "defect", "defect": {"embedder": None}},
+        "judge": {"judges": [{"type": "defect", "embedder": None}]},
         "split": {"test_fraction": 0.3},
         "decontaminate": {"benchmark_paths": ["data/small/benchmark.jsonl"], "max_drop_fraction": 0.5},
     },

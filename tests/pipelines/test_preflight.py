@@ -75,7 +75,8 @@ def test_an_engine_that_is_not_installed_is_refused_with_the_command_that_instal
 
 def test_a_key_that_an_endpoint_will_ask_for_has_to_be_there(checked, monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    judge = "{judge: llm, llm: {endpoint: {base_url: 'http://127.0.0.1:9/v1', model: m, api_key_env: NO_SUCH_KEY}}}"
+    model = "{base_url: 'http://127.0.0.1:9/v1', model: m, api_key_env: NO_SUCH_KEY}"
+    judge = f"{{judges: [{{type: llm, model: {model}}}]}}"
     with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
         checked(f"curation.judge={judge}")
     with pytest.raises(ConfigError, match="NO_SUCH_KEY"):

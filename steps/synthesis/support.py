@@ -1,0 +1,142 @@
+"""Whether a text supports a claim, by its words, its numbers and its names; no model is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from steps.synthesis.claims import Statement, evidence_of, stems
+from steps.synthesis.orders import is_order
+
+#: Sentences side by side that may support a claim together.
+WINDOW = 3
+#: With fewer content words than this a share says little: one of them must be in the text, lead-ins ("The steps are:")
+#: excepted.
+MIN_CONTENT_WORDS = 3
+#: A count of up to so many things may be the length of a list, which no text needs to spell out.
+MAX_COUNTED = 20
+
+
+class Unsupported(StrEnum):
+    """Why a claim is not supported."""
+
+    NUMBER = "unsupported_number"
+    NAME = "unsupported_name"
+    WORDING = "unsupported_wording"
+
+
+class Support(NamedTuple):
+    """What was found for one claim."""
+
+    claim: str
+    score: float
+    """Mean of two shares of the claim's content words: those that the text holds anywhere, and those that its best
+    three sentences in a row hold; 1 where the claim has too few to tell."""
+    best: str
+    """The sentence of the text that shares most with the claim."""
+    problem: Unsupported | None
+    missing: tuple[str, ...]
+    """The numbers or names that the text lacks."""
+
+
+class Evidence:
+    """A text that claims are held against, read once for all claims of all answers."""
+
+    def __init__(self, text: str, headings: Sequence[str] = ()) -> None:
+        told = [one for one in evidence_of(text) if not is_order(one.text)]
+        self.statements = [Statement(heading) for heading in headings] + told
+        self.windows = [
+            frozenset().union(*(one.stems for one in self.statements[start : start + WINDOW]))
+            for start in range(max(1, len(self.statements) - WINDOW + 1))
+        ]
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """All content words."""
+        return frozenset().union(*(one.stems for one in self.statements))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """All numbers, with their units."""
+        return frozenset().union(*(one.numbers for one in self.statements))
+
+    @cached_property
+    def values(self) -> frozenset[str]:
+        """All numbers without their units, and the digits within names such as `v2`."""
+        digits = (found for one in self.statements for found in re.findall(r"\d+(?:\.\d+)*", one.text))
+        return frozenset([*(number.split(" ")[0] for number in self.numbers), *digits])
+
+    @cached_property
+    def folded(self) -> str:
+        """All words without case and marks, to look names up in."""
+        return f" {_folded(' '.join(one.text for one in self.statements))} "
+
+
+def support_of(
+    claim: Statement,
+    evidence: Evidence,
+    min_score: float,
+    counts: frozenset[int],
+    known: str = "",
+    off: frozenset[Unsupported] = frozenset(),
+) -> Support:
+    """Hold a claim against the text.
+
+    Args:
+        claim: What an answer says.
+        evidence: What the text says.
+        min_score: Least score of a supported claim.
+        counts: Lengths of the lists at hand: a number may be one of them.
+        known: Further text whose numbers and names may be repeated (the question of a task that sets its own
+            figures).
+        off: Problems that are not looked for.
+    """
+    best = max(evidence.statements, key=lambda one: len(one.stems & claim.stems), default=None)
+    shown = best.text if best is not None and best.stems & claim.stems else ""
+    score = _score(claim, evidence)
+    numbers = sorted(number for number in claim.numbers if not _has_number(number, evidence, counts, known))
+    names = sorted(name for name in claim.names if not _has_name(name, evidence, known))
+    for problem, missing in ((Unsupported.NUMBER, numbers), (Unsupported.NAME, names)):
+        if missing and problem not in off:
+            return Support(claim.text, score, shown, problem, tuple(missing))
+    return Support(claim.text, score, shown, Unsupported.WORDING if score < min_score else None, ())
+
+
+def _score(claim: Statement, evidence: Evidence) -> float:
+    claimed = claim.stems
+    anywhere = len(claimed & evidence.stems)
+    if len(claimed) < MIN_CONTENT_WORDS:
+        return float(not claimed or anywhere > 0 or claim.text.rstrip().endswith(":"))
+    nearby = max((len(claimed & window) for window in evidence.windows), default=0)
+    return (anywhere + nearby) / (2 * len(claimed))
+
+
+def _has_number(number: str, evidence: Evidence, counts: frozenset[int], known: str) -> bool:
+    value, _, unit = number.partition(" ")
+    if number in evidence.numbers or value in known.split():
+        return True
+    if value.isdigit() and not unit and int(value) in counts:
+        return True
+    others = {one for one in evidence.numbers if one.startswith(f"{value} ")}
+    # The same figure in another unit is another quantity; without a unit it may be the one meant.
+    return value in evidence.values and not (unit and others and value not in evidence.numbers)
+
+
+def _has_name(name: str, evidence: Evidence, known: str) -> bool:
+    folded = _folded(name)
+    if not folded or f" {folded} " in evidence.folded or f" {folded} " in known:
+        return True
+    parts = list(stems(name))
+    return bool(parts) and not any(mark in name for mark in "_.`(") and all(part in evidence.stems for part in parts)
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def known_from(text: str) -> str:
+    """Return the words of a text in the form that `support_of` takes as `known`."""
+    return f" {_folded(text)} "
