@@ -93,7 +93,11 @@ def test_members_are_compared_on_what_both_scored():
     found = jury([1, 2, 3, 4, None], [2, 3, 4, 5, 5], [3, 3, 3, 3, 3])
     scales = dict.fromkeys("abc", (1, 5))
     pairs = member_agreement(list("abc"), votes_of(found, scales), 0.5)
-    assert [(pair["first"], pair["second"], pair["n"]) for pair in pairs] == [("a", "b", 4), ("a", "c", 4), ("b", "c", 5)]
+    assert [(pair["first"], pair["second"], pair["n"]) for pair in pairs] == [
+        ("a", "b", 4),
+        ("a", "c", 4),
+        ("b", "c", 5),
+    ]
     assert pairs[0]["spearman"] == pytest.approx(1.0)
     assert pairs[0]["mean_difference"] == pytest.approx(-0.25)
     assert pairs[0]["same_side"] == pytest.approx(0.75)

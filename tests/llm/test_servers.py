@@ -4,13 +4,18 @@ import json
 import math
 import urllib.error
 import urllib.request
+from collections import Counter
 
 import pytest
 
+from steps.judging.judge import judge_rows
+from steps.judging.judging_settings import JudgingSettings
 from steps.llm.client import ChatClient
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.json_reply import schema_problem
 from steps.llm.request import ChatRequest, Failed
+from steps.rows import EXAMPLES, table
+from tests.judging.conftest import example
 from tests.servers import Server, write_gguf, write_tiny_model
 
 pytestmark = pytest.mark.integration
@@ -162,6 +167,29 @@ def test_llama_cpp_says_that_an_ordinary_model_takes_no_decisions(llama_cpp, tin
         post(llama_cpp, "/systemone", body)
     with caught.value as error:
         assert error.code == 501
+
+
+def test_a_jury_of_two_servers_scores_every_row_over_http(llama_cpp, transformers_serve, tiny_model, tmp_path):
+    """A judge that writes JSON and one that decides in one pass, put together by the judge stage; asked once."""
+    shared = {"model": str(tiny_model), "cache_path": str(tmp_path / "replies.sqlite")}
+    writes = {"type": "llm", "name": "writes", "model": {**shared, "base_url": llama_cpp.base_url, "temperature": 0.8}}
+    decides = {"type": "decision", "name": "decides", "model": {**shared, "base_url": transformers_serve.base_url}}
+    settings = JudgingSettings.model_validate({"judges": [writes, decides], "aggregate": "mean"})
+    rows = table([example(f"Name fruit {i}.", f"An apple, or {i} of them.", i) for i in range(6)], EXAMPLES)
+    first = judge_rows(rows, settings)
+    assert first.kept["id"].to_pylist() == rows["id"].to_pylist()
+    assert first.kept["unscored_reason"].null_count == rows.num_rows
+    assert all(0 <= score <= 1 for score in first.kept["score"].to_pylist())
+    verdicts = first.verdicts.to_pylist()
+    assert Counter(one["judge"] for one in verdicts) == {"writes": rows.num_rows, "decides": rows.num_rows}
+    for one in verdicts:
+        assert 1 <= one["score"] <= 5
+        assert one["prompt_sha256"]
+        assert one["raw"]
+        assert not one["cached"]
+    again = judge_rows(rows, settings)
+    assert all(one["cached"] for one in again.verdicts.to_pylist())
+    assert again.kept["score"].equals(first.kept["score"])
 
 
 def post(server, path, body):
