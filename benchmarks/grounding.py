@@ -158,7 +158,7 @@ def corruptions(  # noqa: C901 (one small function for each way)
 
 
 def check(one: Answer, answer: str) -> tuple[str | None, float]:
-    """Return the number or name problem of an answer, or None, and the least score of its claims."""
+    """Return the problem other than wording of an answer, or None, and the least score of its claims."""
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
     found = ground(messages, "question_answering", one.chunk, GroundingSettings(min_score=0.0))
     return (found.drop.value if found.drop else None), (found.score if found.score is not None else 1.0)
@@ -211,14 +211,15 @@ def page(result: dict[str, Any]) -> str:
     for name, counts in chosen.items():
         reasons = ", ".join(f"{reason} {n}" for reason, n in counts["reasons"].items())
         lines.append(f"| {name} | {counts['n']:,} | {_share(counts)} | {reasons} |")
-    lines += ["", "Share dropped at other thresholds (0: numbers and names alone decide):", ""]
+    lines += ["", "Share dropped at other thresholds (0: numbers, names and negations alone decide):", ""]
     lines += [f"| answers | {' | '.join(result['thresholds'])} |", f"|---|{'---:|' * len(result['thresholds'])}"]
     for name in chosen:
         shares = [_share(found[name]) for found in result["thresholds"].values()]
         lines.append(f"| {name} | {' | '.join(shares)} |")
     lines += [
         "",
-        "Words cannot see a negation: that is what the grounding judge is for. True summaries hold figures and names "
+        "A wrong answer in the words of the text (other roles, another order of events) has nothing that these checks "
+        "could see: that is what the grounding judge is for. True summaries hold figures and names "
         "that their own document lacks; such drops are counted as false alarms here all the same.",
     ]
     return "\n".join(lines) + "\n"

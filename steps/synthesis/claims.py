@@ -26,6 +26,11 @@ _STOP = frozenset(
     those through thus to together too two under until up upon us use used uses using very via was way we well were
     what when where whether which while who whose why will with within without would yes yet you your""".split()
 )
+#: "Not only" affirms.
+_NEGATION = re.compile(
+    r"\b(?:not(?! (?:only|just|merely)\b)|no|never|none|nobody|nothing|neither|nor|without|cannot|unable)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 _LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _TABLE_RULE = re.compile(r"^[\s|:+=-]+$")
 #: What is a name by its shape: code in backquotes, a flag, snake_case, camelCase, a dotted or called name.
@@ -57,6 +62,11 @@ class Statement:
     def numbers(self) -> frozenset[str]:
         """The numbers, in one spelling, with their units."""
         return frozenset(numbers(_LIST_MARK.sub("", self.text).lower()))
+
+    @cached_property
+    def is_negated(self) -> bool:
+        """Whether it denies something."""
+        return not self.is_code and _NEGATION.search(self.text) is not None
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -16,6 +16,8 @@ WINDOW = 3
 #: With fewer content words than this a share says little: one of them must be in the text, lead-ins ("The steps are:")
 #: excepted, or a number or name, which is looked for apart.
 MIN_CONTENT_WORDS = 3
+#: Two sentences that share so many of their content words (Jaccard) say the same, or deny one another.
+SAME_STATEMENT = 0.6
 #: A count of up to so many things may be the length of a list, which no text needs to spell out.
 MAX_COUNTED = 20
 
@@ -25,6 +27,7 @@ class Unsupported(StrEnum):
 
     NUMBER = "unsupported_number"
     NAME = "unsupported_name"
+    NEGATION = "unsupported_negation"
     WORDING = "unsupported_wording"
 
 
@@ -103,6 +106,8 @@ def support_of(
     for problem, missing in ((Unsupported.NUMBER, numbers), (Unsupported.NAME, names)):
         if missing and problem not in off:
             return Support(claim.text, score, shown, problem, tuple(missing))
+    if Unsupported.NEGATION not in off and (denied := _denied_by(claim, evidence)):
+        return Support(claim.text, score, denied, Unsupported.NEGATION, ())
     return Support(claim.text, score, shown, Unsupported.WORDING if score < min_score else None, ())
 
 
@@ -114,6 +119,21 @@ def _score(claim: Statement, evidence: Evidence) -> float:
         return float(bool(told) or not claimed)
     nearby = max((len(claimed & window) for window in evidence.windows), default=0)
     return (anywhere + nearby) / (2 * len(claimed))
+
+
+def _denied_by(claim: Statement, evidence: Evidence) -> str | None:
+    """Return a sentence that says the same as the claim, but for a "not" on one side; None if one agrees with it."""
+    if claim.is_code or len(claim.stems) < MIN_CONTENT_WORDS:
+        return None
+    same = [one for one in evidence.statements if _likeness(one.stems, claim.stems) >= SAME_STATEMENT]
+    if not same or any(one.is_negated == claim.is_negated for one in same):
+        return None
+    return same[0].text
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
 def _has_number(number: str, evidence: Evidence, counts: frozenset[int], known: str) -> bool:

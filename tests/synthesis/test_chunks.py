@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def test_small_document_is_one_chunk_whatever_its_structure(guide: str) -> None:
 def test_chunks_follow_the_sections_and_know_their_headings(guide: str) -> None:
     chunks = cut(guide)
     assert len(chunks) > 2
-    assert all(before.end <= after.start for before, after in zip(chunks, chunks[1:], strict=False))
+    assert all(before.end <= after.start for before, after in pairwise(chunks))
     eviction = next(chunk for chunk in chunks if "memory of the cache is full" in chunk.text)
     assert eviction.headings[:1] == ("Cache guide",)
     assert not eviction.text.rstrip().endswith((":", "## Eviction"))
@@ -73,8 +74,8 @@ def test_text_without_sentences_is_cut_too() -> None:
 def test_overlap_repeats_whole_sentences_within_the_budget() -> None:
     text = "\n\n".join(f"Paragraph {n} says a thing. Then it says another thing of the same kind." for n in range(12))
     plain, overlapping = cut(text), cut(text, overlap_tokens=15)
-    assert all(before.end <= after.start for before, after in zip(plain, plain[1:], strict=False))
-    for before, after in zip(overlapping, overlapping[1:], strict=False):
+    assert all(before.end <= after.start for before, after in pairwise(plain))
+    for before, after in pairwise(overlapping):
         repeated = text[after.start : before.end]
         assert repeated.endswith(".")
         assert repeated[0].isupper()

@@ -262,7 +262,7 @@ def test_grounding_judge_must_support_every_claim_with_a_true_quotation(verdict:
 
 def test_too_few_verdicts_stop_the_run() -> None:
     strict = {"ground": {"judge": {"model": MODEL}}}
-    with pytest.raises(DropLimitError, match="1 of 1 pairs got no usable verdict.*max_unjudged_fraction"):
+    with pytest.raises(DropLimitError, match=r"1 of 1 pairs got no usable verdict.*max_unjudged_fraction"):
         run(saying(pairs(("What is kept?", TRUE))), judge=saying("no JSON"), **strict)
 
 

@@ -54,6 +54,7 @@ def test_what_the_text_says_is_grounded_in_any_order_and_form(answer: str) -> No
         ("The metrics of the gateway are read by Grafana.", "unsupported_name", "Grafana"),
         ("The function `evict_newest` removes the oldest entry.", "unsupported_name", "evict_newest"),
         ("Whales migrate across the ocean towards warmer waters each winter.", "unsupported_wording", None),
+        ("The cache does not keep the answers of slow requests for 60 minutes and asks.", "unsupported_negation", None),
         ('{"size": "64 MB", "reader": "Grafana"}', "unsupported_name", "Grafana"),
         ("banana", "unsupported_wording", None),
         ("```", "no_claim", None),
@@ -123,7 +124,8 @@ def test_ordinary_sentences_are_no_orders(sentence: str) -> None:
 
 
 def test_claims_are_sentences_items_rows_and_values() -> None:
-    answer = "# Title\n\nOne is said. Two is said.\n\n- an item\n- another\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx = 1\n```"
+    table = "| a | b |\n|---|---|\n| 1 | 2 |"
+    answer = f"# Title\n\nOne is said. Two is said.\n\n- an item\n- another\n\n{table}\n\n```\nx = 1\n```"
     assert [claim.text for claim in claims_of(answer)] == [
         "One is said.", "Two is said.", "an item", "another", "a | b", "1 | 2", "x = 1\n",
     ]  # fmt: skip
