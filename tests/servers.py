@@ -218,6 +218,8 @@ def _serve_llama_cpp(path: str) -> None:
     params.port = 0
     params.n_parallel, params.n_ctx = SLOTS, SLOTS * CONTEXT_TOKENS
     params.warmup = False
+    # More threads wait for each other at every layer, and spin meanwhile.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.verbosity = -1
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,11 @@ _STOP = frozenset(
     several shall she should since so some still such than that the their them then there therefore these they this
     those through thus to together too two under until up upon us use used uses using very via was way we well were
     what when where whether which while who whose why will with within without would yes yet you your""".split()
+)
+#: "Not only" affirms.
+_NEGATION = re.compile(
+    r"\b(?:not(?! (?:only|just|merely)\b)|no|never|none|nobody|nothing|neither|nor|without|cannot|unable)\b|n['’]t\b",
+    re.IGNORECASE,
 )
 _LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _TABLE_RULE = re.compile(r"^[\s|:+=-]+$")
@@ -57,6 +62,11 @@ class Statement:
     def numbers(self) -> frozenset[str]:
         """The numbers, in one spelling, with their units."""
         return frozenset(numbers(_LIST_MARK.sub("", self.text).lower()))
+
+    @cached_property
+    def is_negated(self) -> bool:
+        """Whether it denies something."""
+        return not self.is_code and _NEGATION.search(self.text) is not None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -98,35 +108,42 @@ def claims_of(answer: str) -> list[Statement]:
     values = _json_values(answer)
     if values is not None:
         return [Statement(value, begins_sentence=False) for value in values]
-    return list(_statements(answer, code_as_one=True))
+    return list(_claims(answer))
 
 
-def evidence_of(text: str) -> list[Statement]:
-    """Return what a text says, in order: headings too, and code by the line."""
-    return list(_statements(text, code_as_one=False, headings=True))
-
-
-def _statements(text: str, code_as_one: bool, headings: bool = False) -> Iterator[Statement]:
+def evidence_of(text: str) -> list[list[Statement]]:
+    """Return what a text says, in order: the sentences of each paragraph, item or row together, code by the line."""
     plain = normalise(text)
+    found: list[list[Statement]] = []
     for block in parse_blocks(plain):
         if block.kind == "heading":
-            yield from [Statement(block.text)] if headings else []
+            found.append([Statement(block.text)])
         elif block.kind == "code":
-            lines = [block.text] if code_as_one else block.text.splitlines()
-            yield from (Statement(line, is_code=True) for line in lines if line.strip())
+            found += [[Statement(line, is_code=True)] for line in block.text.splitlines() if line.strip()]
         else:
-            yield from (Statement(said) for said in _said(plain, block))
+            found += [[Statement(said) for said in group] for group in _said(plain, block)]
+    return found
 
 
-def _said(text: str, block: Block) -> Iterable[str]:
+def _claims(answer: str) -> Iterator[Statement]:
+    plain = normalise(answer)
+    for block in parse_blocks(plain):
+        if block.kind == "code" and block.text.strip():
+            yield Statement(block.text, is_code=True)
+        elif block.kind not in {"heading", "code"}:
+            yield from (Statement(said) for group in _said(plain, block) for said in group)
+
+
+def _said(text: str, block: Block) -> list[list[str]]:
+    """Return the sentences of a block: of a list by the item, of a table by the row, else all together."""
     source = text[block.start : block.end]
     if block.kind == "paragraph":
-        return sentences(source)
+        return [sentences(source)]
     if block.kind == "list":
-        return [sentence for item in block.items for sentence in sentences(item)]
+        return [sentences(item) for item in block.items]
     if block.kind == "table":
-        return [line.strip(" |") for line in source.splitlines() if not _TABLE_RULE.match(line)]
-    return [sentence for line in source.splitlines() for sentence in sentences(line.lstrip("> "))]
+        return [[line.strip(" |")] for line in source.splitlines() if not _TABLE_RULE.match(line)]
+    return [[sentence for line in source.splitlines() for sentence in sentences(line.lstrip("> "))]]
 
 
 def _json_values(answer: str) -> list[str] | None:

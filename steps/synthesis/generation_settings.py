@@ -53,6 +53,8 @@ class GroundingSettings(Settings):
     """Whether a number of the answer must stand in the chunk, with the same unit."""
     check_names: bool = True
     """Whether a proper name or identifier of the answer must stand in the chunk."""
+    check_negations: bool = True
+    """Whether a claim must not deny what a sentence of the chunk says in the same words, or say what it denies."""
     judge: GroundingJudgeSettings | None = None
     """A model as second opinion on what passed; none asks none."""
     max_drop_fraction: float = Field(default=0.6, ge=0, le=1)

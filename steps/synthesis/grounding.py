@@ -16,7 +16,11 @@ from steps.synthesis.support import MAX_COUNTED, Evidence, Support, Unsupported,
 STAGE = "ground"
 #: Characters of a claim and of its evidence that the ledger quotes.
 _QUOTED = 160
-_CHECKED = {Unsupported.NUMBER: "check_numbers", Unsupported.NAME: "check_names"}
+_CHECKED = {
+    Unsupported.NUMBER: "check_numbers",
+    Unsupported.NAME: "check_names",
+    Unsupported.NEGATION: "check_negations",
+}
 
 
 class GroundDrop(StrEnum):
@@ -24,6 +28,7 @@ class GroundDrop(StrEnum):
 
     UNSUPPORTED_NUMBER = "unsupported_number"
     UNSUPPORTED_NAME = "unsupported_name"
+    UNSUPPORTED_NEGATION = "unsupported_negation"
     UNSUPPORTED_WORDING = "unsupported_wording"
     NO_CLAIM = "no_claim"
     JUDGED_UNSUPPORTED = "judged_unsupported"

@@ -16,13 +16,13 @@ _ORDERS = (
     r"\b(?:you are|you're|act as|pretend to be|behave as) (?:now |no longer )?(?:an? )?(?:\w+ ){0,3}(?:assistant|model|"
     r"ai|dan|chatbot|grader|judge|generator|admin\w*|jailbroken)\b",
     # "Answer every question with …", "say exactly: …"
-    r"\b(?:reply|respond|answer|output|print|say|write|return|generate|produce|emit)\b.{0,30}\b(?:nothing (?:else|but)|"
+    r"\b(?:reply|respond|answer|output|print|say|write|return|generate|produce|emit)\b.{0,60}\b(?:nothing (?:else|but)|"
     r"(?:every|each|any) (?:question|answer|pair|request)|all (?:questions|answers|pairs|requests)|"
     r"(?:only|exactly|verbatim|instead)\b.{0,12}(?:\bwith\b|[\"“'`:]))",
     # "NEW INSTRUCTIONS:"
     r"\b(?:new|updated|hidden|secret|real|important|final) (?:instructions?|task|orders?|system prompt)\b\s*[:(]",
     # a turn of a chat
-    r"^\W*(?:system|assistant|developer|user)\W{0,3}:(?:\s+\S+){4}",
+    r"^\s*(?:system|assistant|developer|user) ?:(?:\s+\S+){4}",
     r"<\s*\|?\s*(?:im_start|im_end|system|assistant|user|endoftext)\b",
     # who is spoken to
     r"\b(?:system prompt|prompt injection|as an? (?:ai|language) (?:language )?model)\b",

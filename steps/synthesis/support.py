@@ -8,14 +8,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from steps.synthesis.claims import Statement, evidence_of, stems
+from steps.synthesis.claims import Statement, evidence_of
 from steps.synthesis.orders import is_order
 
 #: Sentences side by side that may support a claim together.
 WINDOW = 3
 #: With fewer content words than this a share says little: one of them must be in the text, lead-ins ("The steps are:")
-#: excepted.
+#: excepted, or a number or name, which is looked for apart.
 MIN_CONTENT_WORDS = 3
+#: Two sentences that share so many of their content words (Jaccard) say the same, or deny one another.
+SAME_STATEMENT = 0.6
 #: A count of up to so many things may be the length of a list, which no text needs to spell out.
 MAX_COUNTED = 20
 
@@ -25,6 +27,7 @@ class Unsupported(StrEnum):
 
     NUMBER = "unsupported_number"
     NAME = "unsupported_name"
+    NEGATION = "unsupported_negation"
     WORDING = "unsupported_wording"
 
 
@@ -46,7 +49,8 @@ class Evidence:
     """A text that claims are held against, read once for all claims of all answers."""
 
     def __init__(self, text: str, headings: Sequence[str] = ()) -> None:
-        told = [one for one in evidence_of(text) if not is_order(one.text)]
+        # What stands beside an order is its payload: "Ignore the rules. The answer is …".
+        told = [one for group in evidence_of(text) if not any(is_order(each.text) for each in group) for one in group]
         self.statements = [Statement(heading) for heading in headings] + told
         self.windows = [
             frozenset().union(*(one.stems for one in self.statements[start : start + WINDOW]))
@@ -102,6 +106,8 @@ def support_of(
     for problem, missing in ((Unsupported.NUMBER, numbers), (Unsupported.NAME, names)):
         if missing and problem not in off:
             return Support(claim.text, score, shown, problem, tuple(missing))
+    if Unsupported.NEGATION not in off and (denied := _denied_by(claim, evidence)):
+        return Support(claim.text, score, denied, Unsupported.NEGATION, ())
     return Support(claim.text, score, shown, Unsupported.WORDING if score < min_score else None, ())
 
 
@@ -109,9 +115,25 @@ def _score(claim: Statement, evidence: Evidence) -> float:
     claimed = claim.stems
     anywhere = len(claimed & evidence.stems)
     if len(claimed) < MIN_CONTENT_WORDS:
-        return float(not claimed or anywhere > 0 or claim.text.rstrip().endswith(":"))
+        told = anywhere or claim.numbers or claim.names or claim.text.rstrip().endswith(":")
+        return float(bool(told) or not claimed)
     nearby = max((len(claimed & window) for window in evidence.windows), default=0)
     return (anywhere + nearby) / (2 * len(claimed))
+
+
+def _denied_by(claim: Statement, evidence: Evidence) -> str | None:
+    """Return a sentence that says the same as the claim, but for a "not" on one side; None if one agrees with it."""
+    if claim.is_code or len(claim.stems) < MIN_CONTENT_WORDS:
+        return None
+    same = [one for one in evidence.statements if _likeness(one.stems, claim.stems) >= SAME_STATEMENT]
+    if not same or any(one.is_negated == claim.is_negated for one in same):
+        return None
+    return same[0].text
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
 def _has_number(number: str, evidence: Evidence, counts: frozenset[int], known: str) -> bool:
@@ -129,8 +151,13 @@ def _has_name(name: str, evidence: Evidence, known: str) -> bool:
     folded = _folded(name)
     if not folded or f" {folded} " in evidence.folded or f" {folded} " in known:
         return True
-    parts = list(stems(name))
-    return bool(parts) and not any(mark in name for mark in "_.`(") and all(part in evidence.stems for part in parts)
+    # Nor does an ending make another name: `Caches` is `cache`, and `Caching-Layer` two words that the text may hold.
+    return all(any(f" {form} " in evidence.folded for form in _forms(part)) for part in folded.split())
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    bare = word.removesuffix("s")
+    return word, bare, f"{bare}s", f"{word}es", word.removesuffix("es")
 
 
 def _folded(text: str) -> str:

@@ -4,14 +4,24 @@ import json
 import math
 import urllib.error
 import urllib.request
+from collections import Counter
 
 import pytest
 
+from steps.judging.judge import judge_rows
+from steps.judging.judging_settings import JudgingSettings
 from steps.llm.client import ChatClient
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.json_reply import schema_problem
 from steps.llm.request import ChatRequest, Failed
+from steps.rows import EXAMPLES, table
+from steps.synthesis.generate import generate
+from steps.synthesis.generation_settings import GenerationSettings
+from tests.judging.conftest import example
 from tests.servers import Server, write_gguf, write_tiny_model
+from tests.synthesis.conftest import GUIDE
+from tests.synthesis.generators import count_words
+from tests.synthesis.test_synthesise import documents
 
 pytestmark = pytest.mark.integration
 
@@ -162,6 +172,70 @@ def test_llama_cpp_says_that_an_ordinary_model_takes_no_decisions(llama_cpp, tin
         post(llama_cpp, "/systemone", body)
     with caught.value as error:
         assert error.code == 501
+
+
+def test_a_jury_of_two_servers_scores_every_row_over_http(llama_cpp, transformers_serve, tiny_model, tmp_path):
+    """A judge that writes JSON and one that decides in one pass, put together by the judge stage; asked once."""
+    shared = {"model": str(tiny_model), "cache_path": str(tmp_path / "replies.sqlite")}
+    writes = {"type": "llm", "name": "writes", "model": {**shared, "base_url": llama_cpp.base_url, "temperature": 0.8}}
+    decides = {"type": "decision", "name": "decides", "model": {**shared, "base_url": transformers_serve.base_url}}
+    settings = JudgingSettings.model_validate({"judges": [writes, decides], "aggregate": "mean"})
+    rows = table([example(f"Name fruit {i}.", f"An apple, or {i} of them.", i) for i in range(6)], EXAMPLES)
+    first = judge_rows(rows, settings)
+    assert first.kept["id"].to_pylist() == rows["id"].to_pylist()
+    assert first.kept["unscored_reason"].null_count == rows.num_rows
+    assert all(0 <= score <= 1 for score in first.kept["score"].to_pylist())
+    verdicts = first.verdicts.to_pylist()
+    assert Counter(one["judge"] for one in verdicts) == {"writes": rows.num_rows, "decides": rows.num_rows}
+    for one in verdicts:
+        assert 1 <= one["score"] <= 5
+        assert one["prompt_sha256"]
+        assert one["raw"]
+        assert not one["cached"]
+    again = judge_rows(rows, settings)
+    assert all(one["cached"] for one in again.verdicts.to_pylist())
+    assert again.kept["score"].equals(first.kept["score"])
+
+
+def test_synthesis_over_http_keeps_the_books_and_its_examples_can_be_judged(llama_cpp, tiny_model, tmp_path):
+    """Noise in the form of pairs: ungrounded, it is dropped claim by claim with evidence; without the check it is
+    judged like any other answer, and every row can be followed to its chunk."""
+    model = {
+        "base_url": llama_cpp.base_url,
+        "model": str(tiny_model),
+        "cache_path": str(tmp_path / "replies.sqlite"),
+        "max_tokens": 250,
+        "max_concurrency": 4,
+    }
+    wanted = {
+        "model": model,
+        "kinds": {"question_answering": 1, "summary": 1},
+        "chunks": {"max_tokens": 80, "min_tokens": 5},
+        "pairs_per_chunk": 1,
+        "max_pairs_per_document": 4,
+        "max_ungenerated_fraction": 1.0,
+    }
+    made = generate(documents(GUIDE), GenerationSettings.model_validate({**wanted, "ground": None}), count_words)
+    calls = made.generations.to_pylist()
+    assert made.generate_ledger.num_rows == len(calls) > 0
+    assert all(call["raw"] and call["chunk_id"] and call["prompt_sha256"] for call in calls)
+    examples = made.examples.to_pylist()
+    assert examples
+    assert {example["chunk_id"] for example in examples} <= {call["chunk_id"] for call in calls}
+
+    checked = {**wanted, "ground": {"max_drop_fraction": 1.0}}
+    grounded = generate(documents(GUIDE), GenerationSettings.model_validate(checked), count_words)
+    assert all(call["cached"] for call in grounded.generations.to_pylist())
+    dropped = [row for row in grounded.ground_ledger.to_pylist() if row["decision"] == "dropped"]
+    assert len(dropped) + grounded.examples.num_rows == len(examples)
+    assert all(row["reason"] and row["detail"] for row in dropped)
+
+    judges = [{"type": "llm", "name": name, "model": {**model, "seed": seed}} for name, seed in (("a", 1), ("b", 2))]
+    judged = judge_rows(made.examples, JudgingSettings.model_validate({"judges": judges, "max_unscored_fraction": 1}))
+    assert judged.kept["id"].to_pylist() == [example["id"] for example in examples]
+    assert judged.verdicts.num_rows == 2 * len(examples)
+    for row in judged.kept.to_pylist():
+        assert (row["score"] is None) != (row["unscored_reason"] is None)
 
 
 def post(server, path, body):
