@@ -17,7 +17,8 @@ from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
 from steps.judging.judge import check_judges
-from steps.llm.endpoint import EndpointSettings, api_key
+from steps.llm.endpoint import EndpointSettings, api_key, extra_headers
+from steps.preference.inputs import files_of
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
@@ -63,13 +64,18 @@ def check_sources_of(config: RunConfig) -> None:
 
 
 def sources_hash_of(config: RunConfig) -> str:
-    """Return the content hash of all files that the run reads: sources, benchmarks, index, a tiny base model's text."""
+    """Return the content hash of all files that the run reads.
+
+    Those are sources, benchmarks, index, prompts and calibrations of the user's, and a tiny base model's text.
+    """
     text_path = config.model.tiny.text_path
-    curation = config.curation
+    curation, generate = config.curation, config.curation.synthesise.generate
     others = [
         *benchmark_files(curation.decontaminate),
         *curation.dedup.index_paths,
+        *(generate.files if generate is not None else []),
         *curation.judge.files,
+        *(files_of(config.training.preferences) if config.training.preferences is not None else []),
         *([text_path] if text_path else []),
     ]
     return fingerprint(config.sources, cache_folder() / FETCHED) + hash_paths(others)
@@ -123,6 +129,7 @@ def _check_endpoints(config: RunConfig) -> None:
     for model in chain.from_iterable(map(models_in, asking)):
         if isinstance(model, EndpointSettings):
             api_key(model)
+            extra_headers(model)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
         try:
             token_of(config.release.hub)

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from pipelines.cli import main
-from pipelines.config import RunConfig, load_config
+from pipelines.config import load_config
 from tests.pipelines.conftest import in_workspace, small_run, workspace  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,14 +38,15 @@ def test_make_knows_the_target(command):
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_the_examples_of_the_config_page_make_one_valid_config():
-    page = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "n_blocks", "n_sources"), [("README.md", 4, 9), ("llm.md", 4, 0)])
+def test_the_examples_of_a_config_page_make_one_valid_config(page, n_blocks, n_sources, tmp_path):
     whole: dict = {"name": "page"}
-    blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "configs" / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     for block in blocks:
         _merge(whole, yaml.safe_load(block))
-    assert len(blocks) == 4
-    assert len(RunConfig.model_validate(whole).sources) == 9
+    assert len(blocks) == n_blocks
+    (tmp_path / "page.yaml").write_text(yaml.safe_dump(whole))
+    assert len(load_config(tmp_path / "page.yaml").sources) == n_sources
 
 
 def _merge(into: dict, more: dict) -> None:

@@ -10,7 +10,7 @@ from steps.judging.verdict import Judge
 
 
 def learned_weights(judges: Sequence[Judge], calibration_path: str | None) -> Mapping[str, float]:
-    """Return the weight of each judge by its fingerprint.
+    """Return the weight of each judge by its name.
 
     Raises:
         InputError: if the file is not there, or knows no jury of exactly these members.
@@ -23,7 +23,7 @@ def learned_weights(judges: Sequence[Judge], calibration_path: str | None) -> Ma
             f"calibration_path={calibration_path} has no weights for the jury of {names} as they are configured now; "
             "label a sample and run `tunesmith calibrate report`, or set aggregate: mean"
         )
-    return found.weights
+    return {judge.name: found.weights[judge.fingerprint] for judge in judges}
 
 
 def agreement_warnings(judges: Mapping[str, str], calibration_path: str | None, min_agreement: float) -> list[str]:

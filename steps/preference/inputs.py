@@ -1,4 +1,4 @@
-"""What the stage asks and reads beside its tables: endpoints, and files that its settings name."""
+"""What the stage reads beside its tables: the files that its settings name."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from steps.llm.endpoint import EndpointSettings
 from steps.preference.build import PreferenceSettings
-
-
-def endpoints_of(settings: PreferenceSettings) -> list[EndpointSettings]:
-    """Return every endpoint that the stage will ask, so that its key can be looked for before anything is done."""
-    asked: list[Any] = [settings.revision]
-    if settings.sampled is not None:
-        asked += [*settings.sampled.judges, settings.sampled.pairwise, *settings.sampled.others]
-    models = (getattr(one, "model", None) for one in asked)
-    return [model for model in models if isinstance(model, EndpointSettings)]
 
 
 def files_of(settings: PreferenceSettings) -> list[str]:

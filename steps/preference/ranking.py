@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from itertools import islice
 from typing import Any, NamedTuple
 
+from steps.judging.integrity import compare_unchanged, score_unchanged
+from steps.judging.jury import Aggregate, combine
 from steps.judging.verdict import Item, Judge, Pair, PairwiseJudge, Verdict, preference_of
 from steps.preference.comparisons import ComparisonSettings, Outcome, schedule, scores_of
 from steps.preference.pairing import Ranked, Versus
@@ -53,53 +55,34 @@ def rank_by_check(asked: Sequence[Asked], metric: str) -> Ranking:
 
 
 def rank_by_judges(
-    asked: Sequence[Asked], judges: Sequence[Judge], aggregate: str, quorum: int, weights: Mapping[str, float]
+    asked: Sequence[Asked], judges: Sequence[Judge], aggregate: Aggregate, quorum: int, weights: Mapping[str, float]
 ) -> Ranking:
     """Let each judge grade each answer by itself; several judges are put together on a scale of 0 to 1.
-
-    A verdict is known by the item that it names, never by its place in the list.
 
     Args:
         asked: Prompts with the answers to rank.
         judges: Who grades them.
         aggregate: `mean`, `median` or `weighted`.
         quorum: Judges that must have scored an answer.
-        weights: With `weighted`, by judge fingerprint.
+        weights: With `weighted`, by judge name.
     """
     items = [Item(_item_id(one, text), one.prompt, text, one.reference) for one in asked for text in one.texts]
-    verdicts = [verdict for judge in judges for verdict in judge.score(items)]
-    by_item = {(verdict.judge, verdict.item_id): verdict for verdict in verdicts}
+    said = {judge.name: score_unchanged(judge, items) for judge in judges}
+    if len(judges) == 1:
+        scores = [verdict.score for verdict in said[judges[0].name]]
+    else:
+        scales = {judge.name: judge.scale for judge in judges}
+        scores = [one.score for one in combine(said, aggregate, weights, quorum, scales=scales)]
+    rows = iter(zip(scores, zip(*said.values(), strict=True), strict=True))
     found = []
     for one in asked:
         answers = []
-        for text in one.texts:
-            said = [by_item.get((judge.name, _item_id(one, text))) for judge in judges]
-            score = _together(said, judges, aggregate, quorum, weights)
+        for text, (score, votes) in zip(one.texts, islice(rows, len(one.texts)), strict=True):
             if score is not None:
-                answers.append(Ranked(text, score, _rationale(said)))
+                answers.append(Ranked(text, score, _rationale(votes)))
         found.append(RankedPrompt(answers, {}))
-    return Ranking(f"judges:{'+'.join(judge.name for judge in judges)}", found, verdicts)
-
-
-def _together(
-    verdicts: Sequence[Verdict | None],
-    judges: Sequence[Judge],
-    aggregate: str,
-    quorum: int,
-    weights: Mapping[str, float],
-) -> float | None:
-    """Return one judge's score as it is, that of several on a scale of 0 to 1; None for fewer than the quorum."""
-    scores, heard = [], []
-    for verdict, judge in zip(verdicts, judges, strict=True):
-        if verdict is not None and verdict.score is not None:
-            low, high = judge.scale if len(judges) > 1 else (0.0, 1.0)
-            scores.append((verdict.score - low) / (high - low))
-            heard.append(weights.get(judge.fingerprint, 0.0) if aggregate == "weighted" else 1.0)
-    if len(scores) < quorum or not sum(heard):
-        return None
-    if aggregate == "median":
-        return float(median(scores))
-    return sum(score * weight for score, weight in zip(scores, heard, strict=True)) / sum(heard)
+    verdicts = [verdict for given in said.values() for verdict in given]
+    return Ranking(f"judges:{'+'.join(said)}", found, verdicts)
 
 
 def rank_by_comparisons(
@@ -113,14 +96,10 @@ def rank_by_comparisons(
             item_id = content_id("comparison", one.row["id"], texts[first], texts[second])
             pairs.append(Pair(item_id, one.prompt, texts[first], texts[second], one.reference))
             places.append((number, one.texts.index(texts[first]), one.texts.index(texts[second])))
-    verdicts = [verdict for both in judge.compare(pairs) for verdict in both]
-    by_order = {(verdict.item_id, verdict.order): verdict for verdict in verdicts}
+    compared = compare_unchanged(judge, pairs)
     outcomes: list[list[Outcome]] = [[] for _ in asked]
     rationales: list[dict[int, list[str]]] = [{} for _ in asked]
-    for pair, (number, first, second) in zip(pairs, places, strict=True):
-        ab, ba = by_order.get((pair.item_id, "ab")), by_order.get((pair.item_id, "ba"))
-        if ab is None or ba is None:
-            continue
+    for (ab, ba), (number, first, second) in zip(compared, places, strict=True):
         preference = preference_of(ab, ba)
         if preference.first_wins is None or preference.consistent is None:
             continue
@@ -129,7 +108,7 @@ def rank_by_comparisons(
         for place in (first, second):
             rationales[number].setdefault(place, []).extend(said for said in (ab.rationale, ba.rationale) if said)
     prompts = [_prompt(*found, settings) for found in zip(asked, outcomes, rationales, strict=True)]
-    return Ranking(f"pairwise:{judge.name}", prompts, verdicts)
+    return Ranking(f"pairwise:{judge.name}", prompts, [verdict for both in compared for verdict in both])
 
 
 def _prompt(
@@ -153,6 +132,6 @@ def _item_id(one: Asked, text: str) -> str:
     return content_id(one.row["id"], text)
 
 
-def _rationale(verdicts: Sequence[Verdict | None]) -> str | None:
-    said = [f"{one.judge}: {one.rationale}" for one in verdicts if one is not None and one.rationale]
+def _rationale(verdicts: Sequence[Verdict]) -> str | None:
+    said = [f"{one.judge}: {one.rationale}" for one in verdicts if one.rationale]
     return "\n".join(said) or None

@@ -1,16 +1,6 @@
 from steps.preference.build import PreferenceSettings
-from steps.preference.inputs import endpoints_of, files_of
-from tests.preference.judges import MODEL, PAIRWISE, judged
-
-
-def test_every_endpoint_of_the_stage_is_named_for_the_check_of_keys():
-    settings = PreferenceSettings(
-        sampled={**judged("a"), "others": [{"model": MODEL | {"model": "b"}}]},
-        revision={"model": MODEL | {"model": "c"}},
-    )
-    assert {endpoint.model for endpoint in endpoints_of(settings)} == {"other", "b", "c"}
-    assert [one.model for one in endpoints_of(PreferenceSettings(sampled=PAIRWISE))] == ["other"]
-    assert endpoints_of(PreferenceSettings()) == []
+from steps.preference.inputs import files_of
+from tests.preference.judges import MODEL
 
 
 def test_files_that_the_settings_name_count_and_what_the_stage_writes_does_not(tmp_path):

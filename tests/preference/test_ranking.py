@@ -3,6 +3,7 @@ import random
 
 import pytest
 
+from steps.errors import LedgerError
 from steps.judging.verdict import Unscored
 from steps.ledger import reasons
 from steps.preference.build import PreferenceSettings, build_preferences
@@ -48,10 +49,8 @@ def chosen_of(result):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_labels_follow_the_scores_whatever_the_order_of_samples_and_of_verdicts(seed):
-    shuffled = build(
-        HandMade([ScoringJudge(stars, shuffle=seed)]), order=random.Random(seed).shuffle, **judged("grader")
-    )
+def test_labels_follow_the_scores_whatever_the_order_of_samples(seed):
+    shuffled = build(HandMade([ScoringJudge(stars)]), order=random.Random(seed).shuffle, **judged("grader"))
     assert shuffled.kept.equals(build(HandMade([ScoringJudge(stars)]), **judged("grader")).kept)
     assert all(STARS in text for text in chosen_of(shuffled))
     assert all("plain" in pair["rejected"][0]["content"] for pair in shuffled.kept.to_pylist())
@@ -59,8 +58,8 @@ def test_labels_follow_the_scores_whatever_the_order_of_samples_and_of_verdicts(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_labels_follow_the_comparisons_whatever_the_order_of_samples_and_of_verdicts(seed):
-    judge = ComparingJudge(prefers(STARS), shuffle=seed)
+def test_labels_follow_the_comparisons_whatever_the_order_of_samples(seed):
+    judge = ComparingJudge(prefers(STARS))
     shuffled = build(HandMade(comparing=judge), order=random.Random(seed).shuffle, **PAIRWISE)
     assert all(STARS in text for text in chosen_of(shuffled))
     assert shuffled.kept.equals(build(HandMade(comparing=ComparingJudge(prefers(STARS))), **PAIRWISE).kept)
@@ -68,6 +67,13 @@ def test_labels_follow_the_comparisons_whatever_the_order_of_samples_and_of_verd
     # The marked text stood on both sides, so that a judge's position cannot have made the labels.
     assert any(STARS in pair.first for pair in judge.pairs)
     assert any(STARS in pair.second for pair in judge.pairs)
+
+
+def test_verdicts_in_another_order_than_the_answers_are_refused_and_never_taken_by_their_place():
+    with pytest.raises(LedgerError, match="returned a verdict on"):
+        build(HandMade([ScoringJudge(stars, shuffle=1)]), **judged("grader"))
+    with pytest.raises(LedgerError, match="returned a verdict on"):
+        build(HandMade(comparing=ComparingJudge(prefers(STARS), shuffle=1)), **PAIRWISE)
 
 
 def test_a_judge_that_always_says_first_gives_no_pair():
