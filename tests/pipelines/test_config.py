@@ -36,6 +36,7 @@ def test_every_option_that_a_shipped_config_shows_is_valid(path, tmp_path, monke
     used.write_text(re.sub(r"^( +)# ((?:- \{.*|\w+: [{\w].*))$", r"\1\2", text, flags=re.MULTILINE))
     (tmp_path / "data").mkdir()
     (tmp_path / "data/phrases.txt").write_text("internal\n")
+    (tmp_path / "data/seeds.jsonl").write_text('{"instruction": "What is it?", "answer": "A pump."}\n')
     monkeypatch.chdir(tmp_path)
     assert load_config(used) != load_config(path) or not options
 
