@@ -12,7 +12,7 @@ from steps.engines.settings import check_engine
 from steps.errors import ConfigError, InputError, ReleaseError
 from steps.extraction.inventory import FETCHED, open_cache, source_facts
 from steps.extraction.sources import check_sources, fingerprint, hash_paths
-from steps.llm.endpoint import api_key
+from steps.llm.endpoint import EndpointSettings, api_key
 from steps.registry.push import token_of
 from steps.splitting.benchmarks import benchmark_files
 from steps.training.base import TINY, check_model
@@ -114,6 +114,10 @@ def _check_endpoints(config: RunConfig) -> None:
     for judge in judges:
         if judge is not None:
             api_key(judge.endpoint)
+    generate = config.curation.synthesise.generate
+    for model in generate.models if generate is not None else ():
+        if isinstance(model, EndpointSettings):
+            api_key(model)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:
         try:
             token_of(config.release.hub)
