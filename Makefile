@@ -13,7 +13,12 @@ BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 SIZE ?=
 
-.PHONY: quickstart test check format bench bench-curation clean
+# The peers of the chat-completion client, an environment for each.
+BENCH_LLM_VENVS := .venv-bench-llm
+BENCH_LLM_PEERS := openai litellm distilabel
+BENCH_LLM_INSTALLED := $(BENCH_LLM_PEERS:%=$(BENCH_LLM_VENVS)/%/.installed)
+
+.PHONY: quickstart test check format bench bench-curation bench-llm clean
 
 quickstart: $(INSTALLED)
 	@$(BIN)/tunesmith run configs/quickstart.yaml
@@ -44,6 +49,15 @@ $(BENCH_INSTALLED): benchmarks/requirements-curation.txt
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+bench-llm: $(INSTALLED) $(BENCH_LLM_INSTALLED)
+	$(BIN)/python -m benchmarks.llm_client --peers-folder $(BENCH_LLM_VENVS)
+
+$(BENCH_LLM_VENVS)/%/.installed: benchmarks/requirements-llm-%.txt
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "installing $* into $(@D) (some minutes the first time)"
+	@$(@D)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 # The install is redone when what it installs has changed.
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,4 +67,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) .zen .tunesmith outputs data/quickstart .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(BENCH_LLM_VENVS) .zen .tunesmith outputs data/quickstart .mypy_cache .ruff_cache .pytest_cache

@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.config import RunConfig, load_config
-from pipelines.preflight import check_sources_of
+from pipelines.at_hand import rows_of_sources, rows_of_version
+from pipelines.config import load_config
 from steps.errors import InputError
 from steps.filtering.audit import AuditSettings, audit
 from steps.filtering.length import PARTS
@@ -24,14 +23,6 @@ from steps.preview import environment
 WIDTH = 110
 #: Slices of a dimension that are shown, largest first.
 SLICES_SHOWN = 12
-
-
-class AuditedRows(NamedTuple):
-    """The rows, where they come from in words, and the base model whose tokenizer counts (None: none is at hand)."""
-
-    examples: pa.Table
-    origin: str
-    base_model: Path | None
 
 
 def audit_config(path: Path, overrides: Sequence[str] = (), *, max_rows: int, from_sources: bool) -> dict[str, Any]:
@@ -50,8 +41,8 @@ def audit_config(path: Path, overrides: Sequence[str] = (), *, max_rows: int, fr
         ConfigError, InputError: if the config is wrong or its sources cannot be read.
     """
     config = load_config(path, overrides)
-    found = None if from_sources else _rows_of_version(config)
-    rows = found or _rows_of_sources(config)
+    found = None if from_sources else rows_of_version(config, "examples")
+    rows = found or rows_of_sources(config)
     if not rows.examples.num_rows:
         raise InputError(f"{path}: the sources hold no example to audit; look at what extraction drops with a run")
     settings, notes = config.curation.filter, []
@@ -66,43 +57,6 @@ def audit_config(path: Path, overrides: Sequence[str] = (), *, max_rows: int, fr
     chosen = AuditSettings(max_rows=max_rows, seed=config.seed)
     report = audit(rows.examples, settings, chosen, count_tokens)
     return {"config": str(path), "preset": settings.preset, "origin": rows.origin, "notes": notes, **report}
-
-
-def _rows_of_version(config: RunConfig) -> AuditedRows | None:
-    """Return the examples of the newest version that has some; None where there is none."""
-    from pipelines.runtime import prepare_environment
-
-    prepare_environment()
-    from pipelines.versions import find_version
-
-    try:
-        version = find_version(config.name, config.inputs, ("examples", "base_model"))
-    except InputError:
-        return None
-    examples, base_model = version.get_artifact("examples"), version.get_artifact("base_model")
-    if examples is None:
-        return None
-    origin = f"the examples of {config.name} {version.name}"
-    return AuditedRows(examples.load(), origin, base_model.load() if base_model is not None else None)
-
-
-def _rows_of_sources(config: RunConfig) -> AuditedRows:
-    """Read the sources and synthesise in this process."""
-    from steps.extraction.extract import extract
-    from steps.extraction.sources import Sources
-    from steps.synthesis.synthesise import synthesise
-
-    if config.corpus is not None:
-        from steps.extraction.corpus import write_corpus
-
-        write_corpus(config.corpus)
-    check_sources_of(config)
-    all_kept = {"max_drop_fraction": 1.0}  # how much extraction may lose is for a run to judge
-    found = extract(Sources(sources=config.sources), config.curation.extract.model_copy(update=all_kept))
-    made = synthesise(found.documents, config.curation.synthesise.model_copy(update=all_kept))
-    local = Path(config.model.base)
-    base_model = local if (local / "tokenizer.json").is_file() else None
-    return AuditedRows(pa.concat_tables([made.kept, found.examples]), "the sources, read just now", base_model)
 
 
 def _without_tokens(settings: FilteringSettings) -> FilteringSettings:

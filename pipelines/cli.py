@@ -88,7 +88,9 @@ def plan(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(planned, indent=1))
         return
     for key, value in planned.items():
-        click.echo(f"{key:20s} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+        # What is asked of models takes a line each.
+        between = f"\n{'':20s} " if key == "asks" else ", "
+        click.echo(f"{key:20s} {between.join(map(str, value)) if isinstance(value, list) else value}")
 
 
 @main.command()

@@ -23,6 +23,7 @@ from steps.extraction.corpus import CorpusSettings
 from steps.extraction.sources import ExtractionSettings, Source
 from steps.filtering.rules import FilteringSettings
 from steps.judging.judge import JudgingSettings
+from steps.llm.models import Model, Named, PriceSettings
 from steps.mixing.guidance import TaskType
 from steps.mixing.settings import MixSettings
 from steps.preference.build import PreferenceSettings
@@ -94,6 +95,10 @@ class RunConfig(Settings):
     """The embedded sample corpus, written before the run if it is not there."""
     sources: tuple[Annotated[Source, Field(discriminator="type")], ...] = ()
     """Documents, data sets and preference data."""
+    endpoints: dict[str, Model] = Field(default_factory=dict)
+    """Models that are asked, by a name of your own: wherever a stage takes a model, it takes such a name too."""
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
+    """Prices by model name, for all models that do not state their own."""
     curation: CurationSettings = CurationSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
@@ -106,7 +111,10 @@ class RunConfig(Settings):
     @property
     def settings_hash(self) -> str:
         """Hash of all that decides the result; where it runs and where reports go does not."""
-        where: Any = {"output_dir": True, "stack": True, "tracking": True, "inputs": True, "curation": {"engine": True}}
+        where: Any = {
+            **dict.fromkeys(("output_dir", "stack", "tracking", "inputs", "endpoints", "prices"), True),
+            "curation": {"engine": True},
+        }
         decisive = self.model_dump_json(exclude=where)
         return hashlib.sha256(decisive.encode()).hexdigest()
 
@@ -130,9 +138,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         _override(raw, override)
     _spread_seed(raw, RunConfig, raw.get("seed", RunConfig.model_fields["seed"].default))
     try:
-        return RunConfig.model_validate(raw)
+        return RunConfig.model_validate(raw, context=_named(raw))
     except ValidationError as error:
         raise ConfigError(f"{path}:\n" + "\n".join(f"  {line}" for line in explain(error))) from None
+
+
+def _named(raw: Mapping[str, Any]) -> Named:
+    """Return what the file names once; of a wrong type it is empty here, and refused when the whole is validated."""
+    found = (raw.get(key) for key in Named._fields)
+    return Named(*(value if isinstance(value, Mapping) else {} for value in found))
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -7,6 +7,8 @@ from zenml.enums import ExecutionMode
 
 from pipelines.config import RunConfig
 from pipelines.versions import stored
+from steps.extraction.sources import hash_paths
+from steps.preference.inputs import files_of
 from steps.preference.step import build_preference_dataset
 from steps.training.step import train_dpo_model, train_sft_model
 
@@ -40,11 +42,12 @@ def finetuning_steps(config: RunConfig, base_model: Any, sft_dataset: Any, impor
     )
     if training.preferences is None or training.dpo is None:
         return Finetuned(sft_model, None)
-    preferences, _ = build_preference_dataset(
+    preferences, *_ = build_preference_dataset(
         imported_preferences=imported_preferences,
         sft_dataset=sft_dataset,
         sft_model=sft_model,
         settings=training.preferences,
+        files_hash=hash_paths(files_of(training.preferences)),
     )
     dpo_model, _ = train_dpo(
         sft_model=sft_model,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipelines.config import RunConfig
+from pipelines.estimating import models_in
 from steps.cache_folder import cache_folder
 from steps.dedup.index import read_index
 from steps.engines.settings import check_engine
@@ -108,14 +112,12 @@ def _check_training(config: RunConfig) -> None:
 
 def _check_endpoints(config: RunConfig) -> None:
     """Check that every key that an endpoint or the Hub will ask for is there, before any work is done."""
-    judges = [config.curation.judge.llm if config.curation.judge.judge == "llm" else None]
-    if config.training.preferences is not None and config.training.preferences.sampled is not None:
-        judges.append(config.training.preferences.sampled.llm)
-    for judge in judges:
-        if judge is not None:
-            api_key(judge.endpoint)
-    generate = config.curation.synthesise.generate
-    for model in generate.models if generate is not None else ():
+    asking: list[BaseModel] = []
+    if config.pipeline in {"curate", "retrain"}:
+        asking += [config.curation.synthesise, config.curation.judge]
+    if config.pipeline in {"finetune", "retrain"} and config.training.preferences is not None:
+        asking.append(config.training.preferences)
+    for model in chain.from_iterable(map(models_in, asking)):
         if isinstance(model, EndpointSettings):
             api_key(model)
     if config.release.hub is not None and config.pipeline in {"release", "retrain"}:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.asked import asked_of, asked_table, latency, usd
 from pipelines.config import RunConfig
 from pipelines.plots import loss_curves, metric_bars
 from steps.preview import environment
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
 #: Artifacts that the report needs whole; tables other than ledgers are counted by their metadata alone.
-REPORTS = ("curation_report", "sft_report", "dpo_report", "evaluation_report", "verdict")
+REPORTS = ("curation_report", "sft_report", "preference_report", "dpo_report", "evaluation_report", "verdict")
 
 #: How models stand side by side: from what there was to what was made.
 MODEL_ORDER = ("base", "base_few_shot", "sft", "dpo", "champion")
@@ -62,6 +63,7 @@ def collect(run: PipelineRunResponse, config: RunConfig, wall_s: float) -> Resul
         "sources": reports.get("curation_report", {}).get("sources", []),
         "splits": reports.get("curation_report", {}).get("splits", {}),
         "tokens": reports.get("curation_report", {}).get("tokens", {}),
+        "asked": asked_of(reports),
         "planted": _planted_in(config, outputs) if config.corpus and "curation_report" in outputs else [],
         "models": _models_of(reports.get("evaluation_report", {})),
         "verdict": verdict,
@@ -159,10 +161,13 @@ def render_report(results: Results) -> str:
     return template.render(
         summary=results.summary,
         curation=results.reports.get("curation_report"),
+        preferences=results.reports.get("preference_report"),
         evaluation=evaluation or None,
         losses=loss_curves(histories),
         bars=_bars(results.summary["models"]),
         metric_names=_metric_names(results.summary["models"]),
+        usd=usd,
+        latency=latency,
     )
 
 
@@ -189,6 +194,8 @@ def render_table(summary: dict[str, Any], folder: Path) -> str:
             why = ", ".join(f"{reason} {n}" for reason, n in stage["reasons"].items())
             table.add_row(stage["stage"], *(f"{stage[key]:,}" for key in ("n_in", "n_kept", "n_dropped")), why)
         console.print(table)
+    if summary["asked"]:
+        console.print(asked_table(summary["asked"]))
     if summary["models"]:
         metrics = _metric_names(summary["models"])
         table = Table("model", *metrics, title="Held-out evaluation (mean, 95 % interval)", title_justify="left")

@@ -71,6 +71,7 @@ def plan_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         "stack": _active_stack(config),
         "quantity": _quantity(config),
         **inventory,
+        **_asks(config),
     }
 
 
@@ -90,6 +91,15 @@ def _quantity(config: RunConfig) -> str:
             if found["unit"] == "rows" and task in {None, found["task"]}:
                 return said(advise(found["task"], n_parameters or found["n_parameters"], found["have"]))
     return said(advise(task or task_of(["imported"]), n_parameters))
+
+
+def _asks(config: RunConfig) -> dict[str, list[str]]:
+    """Say what models would be asked, and at what cost; nothing where no model is asked."""
+    from pipelines.estimates import estimates_of
+    from pipelines.estimating import said
+
+    lines = said(estimates_of(config))
+    return {"asks": lines} if lines else {}
 
 
 def _write_corpus(config: RunConfig) -> None:

@@ -143,8 +143,9 @@ SPLIT = pa.schema([*SCORED, pa.field("split", pa.string(), nullable=False)])
 #: What mixing adds: how often a training row is read in one epoch; null reads as once.
 SFT = pa.schema([*SPLIT, pa.field("repeats", pa.int32())])
 
-#: One preference. `ranker` says who decided: `human` or `imported` for data sets, `check:<name>` or `judge:<model>`
-#: for samples of our own model. `example_id` is the row whose prompt was sampled.
+#: One preference. `ranker` says who decided: `human` or `imported` for data sets, `check:<name>`, `judges:<names>` or
+#: `pairwise:<name>` for samples of our own model. `example_id` is the row whose prompt was sampled. As imported, an
+#: answer that was only called good (or bad) has no turn as `rejected` (or `chosen`): half a preference.
 PREFERENCES = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

@@ -186,6 +186,8 @@ def _value_bytes(array: pa.Array) -> int:
         return int(pc.sum(pc.binary_length(array)).as_py() or 0)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _value_bytes(array.flatten())
+    if pa.types.is_map(kind):
+        return _value_bytes(array.cast(pa.list_(pa.struct({"key": kind.key_type, "value": kind.item_type}))))
     if pa.types.is_struct(kind):
         return sum(_value_bytes(field) for field in array.flatten())
     return (

@@ -111,3 +111,11 @@ def test_ids_are_distinct_only_if_no_two_are_equal():
 def test_the_size_of_values_does_not_depend_on_chunks():
     assert value_bytes(CHUNKED) == value_bytes(ROWS)
     assert value_bytes(pa.table({"n": pa.array([1, None, 3], pa.int64()), "s": ["ab", None, "é"]})) == 24 + 4
+
+
+def test_keys_and_values_of_maps_count_wherever_the_table_is_cut():
+    maps = pa.table(
+        {"m": pa.array([[("a", 1.0), ("bc", 2.0)], [], None, [("d", 3.0)]], pa.map_(pa.string(), pa.float64()))}
+    )
+    assert value_bytes(maps) == 3 + 16 + 1 + 8
+    assert value_bytes(maps.slice(1)) == 1 + 8

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
-from steps.chat.model import Loaded, context_length, end_of_turn_ids, load
+from steps.chat.model import Loaded, context_length, end_of_turn_ids, load, pad_token_id
 from steps.chat.render import IGNORED, Encoded, encode, encode_prompt
 from steps.errors import InputError
 from steps.progress import progress
@@ -92,7 +92,7 @@ def generate(
         else:
             encoded[i] = ids
     order = sorted(encoded, key=lambda i: (len(encoded[i]), i))
-    with torch.random.fork_rng(), _own_decoding(loaded), progress("generating", len(order)) as bar:
+    with torch.random.fork_rng(), own_decoding(loaded), progress("generating", len(order)) as bar:
         torch.manual_seed(settings.seed)
         for at in range(0, len(order), settings.batch_size):
             batch = order[at : at + settings.batch_size]
@@ -121,7 +121,7 @@ def stream(model: Path | Loaded, messages: Conversation, settings: GenerationSet
 
     def run() -> None:
         try:
-            with torch.random.fork_rng(), _own_decoding(loaded), torch.inference_mode():
+            with torch.random.fork_rng(), own_decoding(loaded), torch.inference_mode():
                 torch.manual_seed(settings.seed)
                 batch = torch.tensor([ids], device=loaded.model.device)
                 loaded.model.generate(
@@ -196,27 +196,49 @@ def _prompt_ids(loaded: Loaded, prompt: Conversation, settings: GenerationSettin
 
 
 def _answer(loaded: Loaded, prompts: Sequence[list[int]], decoding: Any) -> list[list[Generated]]:
+    answers = [
+        Generated(loaded.tokenizer.decode(tokens, skip_special_tokens=True), len(tokens), stopped)
+        for tokens, stopped in continuations(loaded, prompts, decoding)
+    ]
+    n = decoding.num_return_sequences
+    return [answers[at : at + n] for at in range(0, len(answers), n)]
+
+
+def continuations(
+    loaded: Loaded, prompts: Sequence[list[int]], decoding: Any, choose: Any | None = None
+) -> list[tuple[list[int], bool]]:
+    """Continue a batch of tokenised prompts, padded on the left.
+
+    Args:
+        loaded: The model, whose own generation config is set aside (`own_decoding`).
+        prompts: Token ids.
+        decoding: A `transformers.GenerationConfig`.
+        choose: A `transformers.LogitsProcessor`, called before each token.
+
+    Returns:
+        For each prompt `num_return_sequences` times: the new tokens up to the first end-of-turn token (what follows is
+        padding), and whether the model ended the turn itself.
+    """
     import torch
+    from transformers import LogitsProcessorList
 
     width = max(len(prompt) for prompt in prompts)
-    pad = loaded.tokenizer.pad_token_id
+    pad = decoding.pad_token_id
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     device = loaded.model.device
     with torch.inference_mode():
         output = loaded.model.generate(
-            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=decoding
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            generation_config=decoding,
+            logits_processor=LogitsProcessorList([choose] if choose is not None else []),
         )
-    answers = [_generated(loaded.tokenizer, decoding, row) for row in output[:, width:].tolist()]
-    n = decoding.num_return_sequences
-    return [answers[at : at + n] for at in range(0, len(answers), n)]
-
-
-def _generated(tokenizer: Any, decoding: Any, tokens: list[int]) -> Generated:
-    """Cut an answer behind its first end-of-turn token; what follows is padding."""
-    end = next((at for at, token in enumerate(tokens) if token in decoding.eos_token_id), None)
-    answer = tokens if end is None else tokens[: end + 1]
-    return Generated(tokenizer.decode(answer, skip_special_tokens=True), len(answer), end is not None)
+    found = []
+    for tokens in output[:, width:].tolist():
+        end = next((at for at, token in enumerate(tokens) if token in decoding.eos_token_id), None)
+        found.append((tokens if end is None else tokens[: end + 1], end is not None))
+    return found
 
 
 def _decoding(loaded: Loaded, settings: GenerationSettings) -> Any:
@@ -227,13 +249,13 @@ def _decoding(loaded: Loaded, settings: GenerationSettings) -> Any:
         max_new_tokens=settings.max_new_tokens,
         num_return_sequences=settings.samples_per_prompt,
         eos_token_id=end_of_turn_ids(loaded),
-        pad_token_id=loaded.tokenizer.pad_token_id,
+        pad_token_id=pad_token_id(loaded),
         **(sampling if settings.temperature > 0 else {"do_sample": False}),
     )
 
 
 @contextmanager
-def _own_decoding(loaded: Loaded) -> Iterator[None]:
+def own_decoding(loaded: Loaded) -> Iterator[None]:
     """Set aside the model's generation config, whose values (a repetition penalty, say) would fill our gaps."""
     from transformers import GenerationConfig
 

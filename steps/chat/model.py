@@ -1,4 +1,4 @@
-"""Loading a model directory, and the three facts about a model that everything else asks for."""
+"""Loading a model directory, and the few facts about a model that everything else asks for."""
 
 from __future__ import annotations
 
@@ -71,6 +71,12 @@ def end_of_turn_ids(loaded: Loaded) -> list[int]:
     declared = loaded.model.generation_config.eos_token_id
     declared = declared if isinstance(declared, list) else [declared]
     return sorted({int(token) for token in [loaded.tokenizer.eos_token_id, *declared] if token is not None})
+
+
+def pad_token_id(loaded: Loaded) -> int:
+    """Return the token that fills a batch up. Any will do, as it is masked: models off the shelf often declare none."""
+    declared = loaded.tokenizer.pad_token_id
+    return int(declared if declared is not None else end_of_turn_ids(loaded)[0])
 
 
 @contextmanager

@@ -82,7 +82,9 @@ def render(tokenizer: Any, messages: Sequence[Message], *, add_generation_prompt
             raise InputError(f"a message has the role {message['role']!r}; expected one of {', '.join(ROLES)}")
     guarded, mark = _guard(tokenizer, messages)
     text, spans = _apply(tokenizer, guarded, add_generation_prompt)
-    spans = _clip_spans(tokenizer, guarded, text, spans)
+    if spans or not add_generation_prompt:
+        # A prompt trains nothing: there a template off the shelf, without generation markers, will do.
+        spans = _clip_spans(tokenizer, guarded, text, spans)
     cuts = sorted({point for span in spans for point in span})
     return _without_marks(text, spans, cuts, mark) if mark else Rendered(text, spans, cuts)
 

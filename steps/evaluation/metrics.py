@@ -40,20 +40,23 @@ _BULLET = re.compile(r"^\s*[-*•][ \t]+(?P<text>\S.*?)\s*$", re.MULTILINE)
 
 #: A number: grouped or plain digits, or a bare fraction. A minus that follows a word or digit is a subtraction.
 _NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)?(?:\.[0-9]+|(?<=[0-9]))")
-_FINAL_ANSWER = re.compile(r"####[ \t]*(?P<text>[^\n]*)")
+#: Where a solution states its answer: behind `####` as in GSM8K, in `\boxed{…}` as in MATH.
+_FINAL_ANSWER = re.compile(r"####[ \t]*(?P<line>[^\n]*)|\\boxed\{(?P<box>[^{}]*)\}")
 
 
 def final_number(text: str) -> Decimal | None:
-    r"""Return the number a solution ends in: the one behind the last `####` (Cobbe et al. 2021), else the last one.
+    r"""Return a solution's number: the last marked one (`####`, Cobbe et al. 2021; `\boxed{}`), else the last one.
 
     >>> final_number("6 x 180 = 1,080\n#### 1,080")
     Decimal('1080')
+    >>> final_number("\\boxed{42} because 6 x 7")
+    Decimal('42')
     >>> final_number("so he is left with $3.50.")
     Decimal('3.50')
     >>> final_number("ten") is None
     True
     """
-    marked = [match["text"] for match in _FINAL_ANSWER.finditer(text)]
+    marked = [match["line"] or match["box"] or "" for match in _FINAL_ANSWER.finditer(text)]
     for part in (marked[-1], text) if marked else (text,):
         found = _NUMBER.findall(part.replace("\N{MINUS SIGN}", "-"))
         if found:
@@ -153,7 +156,8 @@ _ALL = (
     Metric("exact_match", "equal to the reference, outer whitespace aside", _RATE, True, _exact_match, _any_text),
     Metric(
         "numeric_match",
-        "ends in the reference's number: behind the last `####`, else the last one (GSM8K, arXiv 2110.14168)",
+        "ends in the reference's number: behind the last `####` (GSM8K, arXiv 2110.14168) or in the last `\\boxed{}`, "
+        "else the last one",
         _RATE,
         True,
         _numeric_match,

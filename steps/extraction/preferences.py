@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from steps.extraction.conversations import join_input
 from steps.extraction.reasons import ExtractDrop, UnusableError
+from steps.extraction.scored_answers import has_scored_answers, scored_pairs
 from steps.extraction.trees import ranked_pairs
 from steps.extraction.turns import Message, turns, with_preamble
 
@@ -17,7 +18,11 @@ SCORE_KEYS = (("chosen_score", "rejected_score"), ("score_chosen", "score_reject
 
 
 class Preference(NamedTuple):
-    """One preference; `variant` tells the pairs of one row apart."""
+    """One preference; `variant` tells the pairs of one row apart.
+
+    An answer that was only called good or bad is half of one: the other side is empty, until the stage `preferences`
+    finds another answer to the same prompt there.
+    """
 
     prompt: list[Message]
     chosen: list[Message]
@@ -28,31 +33,79 @@ class Preference(NamedTuple):
 
 
 def to_preferences(row: Mapping[str, Any]) -> Iterator[Preference]:
-    """Convert one row; a tree of ranked replies gives all its pairs, any other row one.
+    """Convert one row: a tree of ranked replies or a list of scored answers gives all its pairs, any other row one.
 
     Raises:
         UnusableError: with the reason and the key.
     """
-    if row.get("message_tree_id") is not None and isinstance(row.get("prompt"), Mapping):
-        pairs = list(ranked_pairs(row))
-        if not pairs:
-            raise UnusableError(ExtractDrop.NO_RANKED_REPLIES, "no two replies of different rank")
-        for number, pair in enumerate(pairs):
-            variant = f"{number}: rank {pair.chosen_rank} over {pair.rejected_rank}"
-            yield Preference(pair.prompt, [pair.chosen], [pair.rejected], variant=variant)
-        return
     keys = next((keys for keys in ANSWER_KEYS if all(row.get(key) is not None for key in keys)), None)
-    if keys is None:
+    if row.get("message_tree_id") is not None and isinstance(row.get("prompt"), Mapping):
+        yield from _of_tree(row)
+    elif keys is not None:
+        yield _of_pair(row, keys)
+    elif has_scored_answers(row):
+        yield from _of_scores(row)
+    elif row.get("label") is not None:
+        yield _of_label(row)
+    else:
         found = ", ".join(sorted(map(str, row))[:12]) or "no keys"
         raise UnusableError(
-            ExtractDrop.MISSING_KEYS, f"found {found}; expected chosen and rejected; rename with `columns`"
+            ExtractDrop.MISSING_KEYS,
+            f"found {found}; expected chosen and rejected, a list of answers with scores, or an answer with a label; "
+            "rename with `columns`",
         )
+
+
+def _of_tree(row: Mapping[str, Any]) -> Iterator[Preference]:
+    """Yield the pairs of a tree; its ranks become scores, of which the best is 0 and the others negative."""
+    pairs = list(ranked_pairs(row))
+    if not pairs:
+        raise UnusableError(ExtractDrop.NO_RANKED_REPLIES, "no two replies of different rank")
+    for number, pair in enumerate(pairs):
+        variant = f"{number}: rank {pair.chosen_rank} over {pair.rejected_rank}"
+        scores = (float(-pair.chosen_rank), float(-pair.rejected_rank))
+        yield Preference(pair.prompt, [pair.chosen], [pair.rejected], *scores, variant)
+
+
+def _of_scores(row: Mapping[str, Any]) -> Iterator[Preference]:
+    prompt = _prompt(row)
+    if prompt is None:
+        raise UnusableError(ExtractDrop.NO_COMMON_PROMPT, "no prompt; expected prompt, messages or instruction")
+    prompt = with_preamble(prompt, row.get("system"), row.get("tools"))
+    pairs = list(scored_pairs(row))
+    if not pairs:
+        raise UnusableError(ExtractDrop.NO_RANKED_REPLIES, "no two answers of different score")
+    for number, pair in enumerate(pairs):
+        variant = f"{number}: score {pair.chosen_score:g} over {pair.rejected_score:g}"
+        chosen, rejected = ([{"role": "assistant", "content": text}] for text in (pair.chosen, pair.rejected))
+        yield Preference(prompt, chosen, rejected, pair.chosen_score, pair.rejected_score, variant)
+
+
+def _of_label(row: Mapping[str, Any]) -> Preference:
+    """Convert an answer with a label (KTO): a prompt and a completion, or a conversation that ends with the answer."""
+    label = row["label"]
+    if label not in (True, False):
+        raise UnusableError(ExtractDrop.WRONG_TYPE, f"label is {label!r:.40}, neither true nor false")
+    prompt = _prompt(row)
+    if row.get("completion") is not None:
+        answer = _answer(row["completion"], "completion")
+    elif prompt is not None and len(prompt) > 1 and prompt[-1]["role"] == "assistant":
+        prompt, answer = prompt[:-1], prompt[-1:]
+    else:
+        raise UnusableError(ExtractDrop.MISSING_KEYS, "a label needs completion, or messages that end with an answer")
+    if prompt is None:
+        raise UnusableError(ExtractDrop.NO_COMMON_PROMPT, "no prompt; expected prompt, messages or instruction")
+    prompt = with_preamble(prompt, row.get("system"), row.get("tools"))
+    return Preference(prompt, answer, []) if label else Preference(prompt, [], answer)
+
+
+def _of_pair(row: Mapping[str, Any], keys: tuple[str, str]) -> Preference:
     chosen, rejected = (_answer(row[key], key) for key in keys)
     given = _prompt(row)
     prompt, chosen, rejected = _parted(given, chosen, rejected)
     prompt = with_preamble(prompt, row.get("system"), row.get("tools"))
     scores = next((keys for keys in SCORE_KEYS if row.get(keys[0]) is not None), SCORE_KEYS[0])
-    yield Preference(prompt, chosen, rejected, _score(row.get(scores[0])), _score(row.get(scores[1])))
+    return Preference(prompt, chosen, rejected, _score(row.get(scores[0])), _score(row.get(scores[1])))
 
 
 def _answer(value: Any, key: str) -> list[Message]:

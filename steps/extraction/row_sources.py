@@ -99,7 +99,7 @@ class DatasetSource(_RowFiles):
 
 
 class PreferenceSource(_RowFiles):
-    """A data set of chosen and rejected answers."""
+    """A data set of chosen and rejected answers, of answers with scores or ranks, or of answers with a label (KTO)."""
 
     type: Literal["preferences"] = "preferences"
     ranker: str = Field(default="imported", min_length=1)

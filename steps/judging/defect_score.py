@@ -82,7 +82,7 @@ def defect_scores(rows: Sequence[Row], settings: DefectSettings, seed: int, embe
         seed: Of folds, corruptions and the classifier.
         embed: Embeds texts for the cosine signal; None leaves it out.
     """
-    version = content_id(JUDGE, "v1", settings.model_dump_json(), seed, *(signal.name for signal in SIGNALS))
+    version = detector_version(settings, seed)
     n_groups = len({row.group_id for row in rows})
     if len(rows) < settings.min_rows or n_groups < settings.folds:
         detail = f"{len(rows)} rows in {n_groups} groups, min_rows={settings.min_rows}"
@@ -94,6 +94,11 @@ def defect_scores(rows: Sequence[Row], settings: DefectSettings, seed: int, embe
     for i, (score, rationale) in zip(ordered, judged, strict=True):
         judgements[i] = Judgement(score, None, rationale, JUDGE, version, cost_usd=0.0)
     return DefectScores(judgements, report)
+
+
+def detector_version(settings: DefectSettings, seed: int) -> str:
+    """Return a hash of all that decides the scores, except the rows themselves."""
+    return content_id(JUDGE, "v1", settings.model_dump_json(), seed, *(signal.name for signal in SIGNALS))
 
 
 def _cross_fit(

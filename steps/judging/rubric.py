@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from steps.llm.fencing import fence, neutralise
+from steps.errors import ConfigError
+from steps.judging.judge_prompt import JudgePrompt, check_places, described
+from steps.judging.verdict import Item
 from steps.llm.prompt_files import load_prompt_file
 from steps.rows import content_id
 from steps.settings import Settings
 
 _BUNDLED = Path(__file__).parent / "rubrics"
+_TOLD = {"$levels", "$criteria", "$criterion_levels"}
 
 
 class GradedExample(Settings):
@@ -25,29 +28,58 @@ class GradedExample(Settings):
     answer: str
     rationale: str
     score: int
+    criteria: dict[str, int] = Field(default_factory=dict)
+    """The score of each criterion of the rubric."""
+    reference: str | None = None
+    """The reference shown with it."""
 
 
-class Rubric(Settings):
+class Rubric(JudgePrompt):
     """The content of a rubric file."""
 
-    name: str
-    """Name of the rubric, with its version."""
-    system: str
-    """What the judge is told; `$levels` stands for the described scale."""
-    template: str
-    """The user turn, with `$prompt`, `$answer` and `$fence`."""
-    levels: dict[int, str] = Field(min_length=2)
-    """Each score that may be given, with what it means."""
+    levels: dict[int, str] = Field(min_length=2, max_length=11)
+    """Each score that may be given, with what it means. A small scale: people and models tell few levels apart."""
+    criteria: dict[str, str] = Field(default_factory=dict)
+    """What is scored beside the whole, by name, with what is asked; each gets a score on the same scale."""
+    criterion_levels: dict[int, str] = Field(default_factory=dict)
+    """What each score means for a single criterion; empty: as for the whole."""
     few_shot: tuple[GradedExample, ...] = ()
-    """Examples with rationale and score."""
+    """Examples with rationale and scores."""
 
     @field_validator("template")
     @classmethod
     def _fences_the_text(cls, value: str) -> str:
-        missing = [name for name in ("$prompt", "$answer", "$fence") if name not in value]
-        if missing:
-            raise ValueError(f"lacks {', '.join(missing)}")
+        check_places(value, {"$prompt", "$answer", "$fence"}, {"$reference_block"})
         return value
+
+    @field_validator("system", "reply_format")
+    @classmethod
+    def _knows_its_places(cls, value: str) -> str:
+        check_places(value, set(), _TOLD)
+        return value
+
+    @field_validator("criteria")
+    @classmethod
+    def _names_are_keys(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not name.isidentifier() or name in {"rationale", "score"}:
+                raise ValueError(f"{name!r} cannot be a key of the reply; use a name such as correctness")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Rubric:
+        told = self.system + self.reply_format
+        if "$levels" not in told or (self.criteria and "$criteria" not in told):
+            raise ValueError("system or reply_format must show $levels, and $criteria where there are any")
+        if self.criterion_levels and set(self.criterion_levels) != set(self.levels):
+            raise ValueError("criterion_levels must describe the same scores as levels")
+        for example in self.few_shot:
+            scores = [example.score, *example.criteria.values()]
+            if set(example.criteria) != set(self.criteria) or not set(scores) <= set(self.levels):
+                raise ValueError(f"the example {example.prompt[:40]!r} lacks a criterion, or has a score of no level")
+            if self.needs_reference and example.reference is None:
+                raise ValueError(f"the example {example.prompt[:40]!r} lacks a reference")
+        return self
 
     @property
     def scale(self) -> tuple[int, int]:
@@ -56,17 +88,27 @@ class Rubric(Settings):
 
     @property
     def reply_schema(self) -> dict[str, Any]:
-        """JSON schema of the judge's reply; the rationale comes first, so that the score follows from it."""
+        """JSON schema of the judge's reply; the rationale comes first, so that the scores follow from it."""
         low, high = self.scale
+        keys = (*self.criteria, "score")
         return {
             "type": "object",
             "properties": {
                 "rationale": {"type": "string"},
-                "score": {"type": "integer", "minimum": low, "maximum": high},
+                **{key: {"type": "integer", "minimum": low, "maximum": high} for key in keys},
             },
-            "required": ["rationale", "score"],
+            "required": ["rationale", *keys],
             "additionalProperties": False,
         }
+
+    def instructions(self, *, with_reply_format: bool) -> str:
+        """Return the system turn, with the reply's form for a chat model."""
+        parts = [self.system.strip(), self.reply_format.strip() if with_reply_format else ""]
+        return Template("\n\n".join(part for part in parts if part)).safe_substitute(
+            levels=described(dict(sorted(self.levels.items()))),
+            criteria=described(self.criteria),
+            criterion_levels=described(dict(sorted((self.criterion_levels or self.levels).items()))),
+        )
 
 
 class LoadedRubric(NamedTuple):
@@ -85,37 +127,53 @@ def load_rubric(name_or_path: str) -> LoadedRubric:
     return LoadedRubric(*load_prompt_file(Rubric, "rubric", name_or_path, _BUNDLED))
 
 
-def render_messages(
-    rubric: Rubric, row_id: str, prompt: Sequence[Mapping[str, str]], answer: str, seed: int
-) -> list[dict[str, str]]:
-    """Write the judge's prompt for one answer.
+def _exists(name_or_path: str) -> str:
+    try:
+        load_rubric(name_or_path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return name_or_path
+
+
+#: A rubric in a config: checked when the config is read, so that a misspelled name costs nothing.
+RubricName = Annotated[str, AfterValidator(_exists)]
+
+
+def render_item(rubric: Rubric, item: Item, seed: int) -> list[dict[str, str]]:
+    """Write the judge's prompt for one item.
 
     Args:
         rubric: What to tell the judge.
-        row_id: Id of the row; the fence derives from it.
-        prompt: The turns before the answer.
-        answer: The text to grade.
+        item: What to grade.
         seed: Changes every fence.
     """
-    levels = "\n".join(f"{score} = {meaning}" for score, meaning in sorted(rubric.levels.items()))
-    messages = [{"role": "system", "content": Template(rubric.system).safe_substitute(levels=levels).strip()}]
+    messages = [{"role": "system", "content": rubric.instructions(with_reply_format=True)}]
     for example in rubric.few_shot:
-        shown = [{"role": "user", "content": example.prompt}]
-        verdict = json.dumps({"rationale": example.rationale, "score": example.score}, ensure_ascii=False)
-        user = _user_turn(rubric, content_id("example", example.prompt, seed), shown, example.answer, seed)
-        messages += [user, {"role": "assistant", "content": verdict}]
-    return [*messages, _user_turn(rubric, row_id, prompt, answer, seed)]
+        shown = Item(
+            content_id("example", example.prompt, seed),
+            [{"role": "user", "content": example.prompt}],
+            example.answer,
+            example.reference,
+        )
+        verdict = {"rationale": example.rationale, **_in_order(example.criteria, rubric), "score": example.score}
+        messages += [
+            {"role": "user", "content": item_turn(rubric, shown, seed)},
+            {"role": "assistant", "content": json.dumps(verdict, ensure_ascii=False)},
+        ]
+    return [*messages, {"role": "user", "content": item_turn(rubric, item, seed)}]
 
 
-def _user_turn(
+def item_turn(rubric: Rubric, item: Item, seed: int) -> str:
+    """Write the turn that holds one item."""
+    return rubric.user_turn(item.item_id, item.prompt, {"answer": item.answer}, item.reference, seed)
+
+
+def render_messages(
     rubric: Rubric, row_id: str, prompt: Sequence[Mapping[str, str]], answer: str, seed: int
-) -> dict[str, str]:
-    if len(prompt) == 1 and prompt[0]["role"] == "user":
-        asked = prompt[0]["content"]
-    else:
-        asked = "\n\n".join(f"{message['role']}: {message['content']}" for message in prompt)
-    asked, answer = neutralise(asked), neutralise(answer)
-    code = fence(row_id, (asked, answer), seed)
-    # One pass: a `$fence` inside the graded text stays what it is.
-    content = Template(rubric.template).safe_substitute(prompt=asked, answer=answer, fence=code)
-    return {"role": "user", "content": content.strip()}
+) -> list[dict[str, str]]:
+    """Write the judge's prompt for one answer without a reference."""
+    return render_item(rubric, Item(row_id, prompt, answer), seed)
+
+
+def _in_order(criteria: Mapping[str, int], rubric: Rubric) -> dict[str, int]:
+    return {name: criteria[name] for name in rubric.criteria}

@@ -24,6 +24,8 @@ class Unscored(StrEnum):
     TOO_FEW_ROWS_TO_TRAIN = "too_few_rows_to_train"
     TOO_FEW_JUDGES = "too_few_judges"
     TOO_LONG = "too_long"
+    NO_REFERENCE = "no_reference"
+    NOT_RENDERABLE = "not_renderable"
 
 
 class Item(NamedTuple):
@@ -33,7 +35,9 @@ class Item(NamedTuple):
     prompt: Sequence[Mapping[str, str]]
     answer: str
     reference: str | None = None
-    """An answer known to be good, where there is one."""
+    """An answer known to be good, where there is one; for a rubric of grounding, the source text."""
+    group_id: str | None = None
+    """Items of one group stay together where a judge learns from the items themselves; none: a group of its own."""
 
 
 class Pair(NamedTuple):
@@ -74,6 +78,9 @@ class Judge(Protocol):
     """SHA-256 of all that decides its scores: kind, model, prompt file, scale. A calibration holds for one of these."""
     scale: tuple[float, float]
     """Lowest and highest score."""
+    report: dict[str, Any]
+    """What the judge has to say about itself after scoring, as plain values, e.g. how well a trained one was found to
+    tell held-out rows apart; empty for most."""
 
     def score(self, items: Sequence[Item]) -> list[Verdict]:
         """Return one verdict per item, in order; the order of the items decides nothing."""

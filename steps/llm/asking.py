@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steps.errors import EndpointError
+from steps.llm.checking import Problem, problem_of, second_try
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.fencing import neutralise
-from steps.llm.json_reply import schema_problem
-from steps.llm.request import ChatRequest, Failed, Reply, Structure, body_of, with_note
+from steps.llm.request import ChatRequest, Reply, Structure, body_of
 from steps.llm.transport import Answer, Asked, Failure, Transport
 
 #: Statuses by which an endpoint says that it does not know `response_format`, or not this schema.
 _REFUSED_FORM = {400, 422, 501}
 _LADDER = list(Structure)
-_WORTH_ASKING_AGAIN = {Failed.TRUNCATED_REPLY, Failed.INVALID_REPLY, Failed.EMPTY_REPLY}
 
 
 class Asker:
@@ -43,15 +41,16 @@ class Asker:
         asked = await self._ask(request, most)
         answers = [asked.outcome] if isinstance(asked.outcome, Answer) else []
         attempts, failed = asked.attempts, self._problem_of(asked.outcome, request)
-        if failed is not None and failed[0] in _WORTH_ASKING_AGAIN and answers:
+        if failed is not None and failed.is_worth_asking_again and answers:
             # The retries that the first try needed are not granted again.
-            again = await self._ask(_second_try(request, self._settings, *failed), max(1, most + 1 - attempts))
+            second = second_try(request, request.max_tokens or self._settings.max_tokens, failed)
+            again = await self._ask(second, max(1, most + 1 - attempts))
             attempts += again.attempts
             if isinstance(again.outcome, Answer):
                 answers.append(again.outcome)
                 failed = self._problem_of(again.outcome, request)
             elif again.attempts:
-                failed = again.outcome.kind, again.outcome.message
+                failed = Problem(again.outcome.kind, again.outcome.message)
         first_sent_at = asked.first_sent_at if asked.first_sent_at is not None else time.monotonic()
         return self._reply(answers, failed, attempts, time.monotonic() - first_sent_at)
 
@@ -64,9 +63,7 @@ class Asker:
         """
         return self._heeded(await self._transport.ask(body, self._settings.max_retries + 1))
 
-    def _reply(
-        self, answers: Sequence[Answer], failed: tuple[Failed, str] | None, attempts: int, latency_s: float
-    ) -> Reply:
+    def _reply(self, answers: Sequence[Answer], failed: Problem | None, attempts: int, latency_s: float) -> Reply:
         last = answers[-1] if answers else None
         costs = [
             self._settings.cost_usd(one.prompt_tokens, one.completion_tokens, one.cached_prompt_tokens)
@@ -82,7 +79,7 @@ class Asker:
             latency_s=latency_s,
             attempts=attempts,
             cached=False,
-            error=None if failed is None else f"{failed[0]}: {failed[1]}",
+            error=None if failed is None else str(failed),
             finish_reason=last.finish_reason if last else None,
             logprobs=last.logprobs if last else None,
         )
@@ -115,26 +112,10 @@ class Asker:
             _refuse_endpoint(asked.outcome, self._settings)
         return asked
 
-    def _problem_of(self, outcome: Answer | Failure, request: ChatRequest) -> tuple[Failed, str] | None:
+    def _problem_of(self, outcome: Answer | Failure, request: ChatRequest) -> Problem | None:
         if isinstance(outcome, Failure):
-            return outcome.kind, outcome.message
-        if outcome.finish_reason == "length":
-            return Failed.TRUNCATED_REPLY, f"cut off after {outcome.completion_tokens} tokens; raise max_tokens"
-        if outcome.finish_reason == "content_filter":
-            return Failed.CONTENT_FILTERED, "the endpoint withheld its reply"
-        if not outcome.text.strip():
-            return Failed.EMPTY_REPLY, f"finish_reason {outcome.finish_reason}"
-        problem = schema_problem(outcome.text, request.schema) if request.schema is not None else None
-        return None if problem is None else (Failed.INVALID_REPLY, problem)
-
-
-def _second_try(request: ChatRequest, settings: EndpointSettings, kind: Failed, message: str) -> ChatRequest:
-    """Return the request with twice the tokens, and after a reply of another form a word on what was wrong with it."""
-    again = request._replace(max_tokens=2 * (request.max_tokens or settings.max_tokens))
-    if kind is not Failed.INVALID_REPLY:
-        return again
-    note = f"Your last reply could not be used ({message}). Reply with one JSON object of the requested form, alone."
-    return again._replace(messages=with_note(request.messages, neutralise(note)))
+            return Problem(outcome.kind, outcome.message)
+        return problem_of(outcome.text, outcome.finish_reason, outcome.completion_tokens, request.schema)
 
 
 def _refuse_endpoint(failure: Failure, settings: EndpointSettings) -> None:
@@ -144,5 +125,5 @@ def _refuse_endpoint(failure: Failure, settings: EndpointSettings) -> None:
         raise EndpointError(f"{where} refused the key ({variable}): {failure.message}")
     if failure.status == 404:
         raise EndpointError(f"{where} was not found: {failure.message}; check base_url (with its /v1) and model")
-    if failure.kind is Failed.CONNECTION_FAILED:
+    if failure.is_unreachable:
         raise EndpointError(f"{where} cannot be reached: {failure.message}; check base_url, or start the server")

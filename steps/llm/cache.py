@@ -45,6 +45,7 @@ class BatchRow(NamedTuple):
     """Our own name for it; it stands in the batch's metadata at the endpoint."""
     endpoint: str
     keys: list[str]
+    """Keys of the requests whose replies are still to be fetched."""
     input_file: str | None = None
     """Id of the uploaded file, once it is known."""
     id: str | None = None
@@ -136,7 +137,8 @@ class ReplyCache:
                 with self._transaction():
                     self._db.execute(
                         "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (tag) DO UPDATE "
-                        "SET input_file = excluded.input_file, id = excluded.id, state = excluded.state",
+                        "SET keys = excluded.keys, input_file = excluded.input_file, id = excluded.id, "
+                        "state = excluded.state",
                         (tag, endpoint, packed, *rest),
                     )
             finally:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from steps.errors import ConfigError
+from steps.llm.batch import BatchSettings
 from steps.settings import Settings
 
 #: What the client itself puts into a call; `extra_body` cannot replace it.
@@ -31,13 +32,16 @@ class EndpointSettings(Settings):
     family: str | None = None
     """Whose model it is (`gpt`, `claude`, `llama`, …); none derives it from the name. A judge of the generator's family
     is flagged."""
+    tokenizer: str | None = None
+    """Folder or Hub id of the model's tokenizer, with which `tunesmith plan` counts; none counts with that of the base
+    model, which differs by some percent."""
     api_key_env: str | None = Field(default=None, pattern=_VARIABLE)
     """Name of the environment variable that holds the key, never the key; none sends no key (a local server)."""
     extra_headers_env: Mapping[str, Annotated[str, Field(pattern=_VARIABLE)]] = Field(default_factory=dict)
     """Further headers, each with the name of the environment variable that holds its value, e.g.
     `{api-key: AZURE_KEY}`."""
     max_concurrency: int = Field(default=16, ge=1, le=1024)
-    """Requests in flight at once. Halved when the endpoint is overloaded, and raised again step by step."""
+    """Requests in flight at once. Lowered while the endpoint is overloaded, and raised again step by step."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests sent in any minute; none is unlimited. Sent at an even pace, in bursts of at most one second's worth."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
@@ -54,7 +58,8 @@ class EndpointSettings(Settings):
     """Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection. A reply that is cut off, empty or not
     of the requested form is asked for once more, within the same number of retries."""
     backoff_s: float = Field(default=0.5, gt=0)
-    """Upper bound in seconds of the first random wait; it doubles with every attempt. `Retry-After` overrides it."""
+    """Upper bound in seconds of the first random wait; it doubles with every attempt. It comes on top of
+    `Retry-After`."""
     max_wait_s: float = Field(default=60.0, gt=0)
     """No single wait is longer than this many seconds, whatever `Retry-After` asks for."""
     breaker_failures: int | None = Field(default=10, ge=1)
@@ -86,6 +91,8 @@ class EndpointSettings(Settings):
     """US dollars for a million prompt tokens that the endpoint had in its own cache; none: as all others."""
     price_per_million_output_usd: float | None = Field(default=None, ge=0)
     """US dollars for a million reply tokens, those of its reasoning included; none: unknown."""
+    batch: BatchSettings | None = None
+    """Ask through the endpoint's batches, which cost half and take up to a day; none asks each prompt at once."""
     cache_path: str | None = Field(default=".tunesmith/replies.sqlite", min_length=1)
     """SQLite file that keeps every reply, relative to the working directory; none asks (and pays) anew each time."""
 
@@ -105,6 +112,12 @@ class EndpointSettings(Settings):
         if taken := sorted(_OWN_FIELDS & value.keys()):
             raise ValueError(f"{', '.join(taken)} cannot be set here; use the settings of that name, or leave it out")
         return value
+
+    @model_validator(mode="after")
+    def _batches_need_a_cache(self) -> EndpointSettings:
+        if self.batch is not None and self.cache_path is None:
+            raise ValueError("batch needs a cache_path: the file in which a killed run finds its batches again")
+        return self
 
     @property
     def prices(self) -> tuple[float | None, float | None]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from steps.errors import ConfigError
+from steps.llm.flat_schema import surely_fits
 from steps.llm.lenient_json import NotAnObjectError, finite, read_at
 
 _THINKING = re.compile(r"\s*<(think|thinking|reasoning)>", re.IGNORECASE)
@@ -128,6 +129,8 @@ def _stands_in_an_object(text: str, position: int) -> bool:
 
 
 def _problem(found: dict[str, Any], schema: Mapping[str, Any]) -> str | None:
+    if surely_fits(found, schema):
+        return None
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator(json.dumps(schema)).iter_errors(found))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -53,16 +52,16 @@ class _Finding(NamedTuple):
 _UNTOLD = _Finding(True, is_lasting=False)
 
 
-def needed(requests: Iterable[ChatRequest], settings: EndpointSettings) -> set[Capability]:
-    """Return what the requests make use of."""
+def needed(request: ChatRequest, settings: EndpointSettings) -> set[Capability]:
+    """Return what the request makes use of."""
     found = set()
-    for request in requests:
-        if request.schema is not None:
-            found.add(Capability.JSON_SCHEMA)
-        if request.top_logprobs:
-            found.add(Capability.LOGPROBS)
-        if settings.seed is not None and request.temperature != 0 and (request.temperature or settings.temperature):
-            found.add(Capability.SEED)
+    if request.schema is not None:
+        found.add(Capability.JSON_SCHEMA)
+    if request.top_logprobs:
+        found.add(Capability.LOGPROBS)
+    temperature = settings.temperature if request.temperature is None else request.temperature
+    if settings.seed is not None and temperature != 0:
+        found.add(Capability.SEED)
     return found
 
 

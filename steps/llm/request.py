@@ -119,8 +119,13 @@ def _structured(messages: list[dict[str, str]], schema: dict[str, Any], structur
             "tools": [{"type": "function", "function": function}],
             "tool_choice": {"type": "function", "function": {"name": REPLY_TOOL}},
         }
+    return {"messages": with_schema(messages, schema)}
+
+
+def with_schema(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the messages with a request for an object of the schema, for a model that cannot be held to it."""
     note = f"Reply with one JSON object of this JSON schema, and nothing else:\n{json.dumps(schema)}"
-    return {"messages": with_note(messages, note)}
+    return with_note(messages, note)
 
 
 def with_note(messages: Sequence[Mapping[str, str]], note: str) -> list[dict[str, str]]:

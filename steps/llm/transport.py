@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.llm.budget import Budget, Spend
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.pacing import Health, Pacing, Rates
+from steps.llm.pacing import Health, Pacing
+from steps.llm.rates import Rates
 from steps.llm.request import Failed, encoded, most_reply_tokens
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _RETRYABLE = {408: Failed.TIMEOUT, 409: Failed.RATE_LIMITED, 425: Failed.RATE_LI
 _OVERLOADED = {429, 503, 529}
 #: Characters of an endpoint's error message that are worth showing.
 _EXCERPT = 300
+
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Answer(NamedTuple):
@@ -52,6 +56,11 @@ class Failure(NamedTuple):
     may_be_billed: bool = False
     """Whether the endpoint may have written a reply that did not arrive."""
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether nothing at all came back."""
+        return self.kind is Failed.CONNECTION_FAILED and not self.may_be_billed
+
 
 class Asked(NamedTuple):
     """What came of a call, all attempts together."""
@@ -73,8 +82,10 @@ class Transport:
         budget: Budget,
         rates: Rates,
     ) -> None:
-        self._session, self._settings, self._headers, self._budget = session, settings, headers, budget
-        self._url = f"{settings.base_url}/chat/completions"
+        from yarl import URL
+
+        self._session, self._settings, self._budget = session, settings, budget
+        self._url = URL(f"{settings.base_url}/chat/completions")
         self._secrets = [secret for value in headers.values() for secret in {value, value.removeprefix("Bearer ")}]
         # Jitter keeps processes apart, so it must not be seeded; it decides no result.
         self._jitter = random.SystemRandom()
@@ -110,14 +121,18 @@ class Transport:
                 self.pacing.settle(ticket, outcome.prompt_tokens, outcome.completion_tokens)
                 self.pacing.leave(ticket, Health.ANSWERED)
                 return Asked(outcome, attempt + 1, first_sent_at)
-            is_unreachable = outcome.kind is Failed.CONNECTION_FAILED
-            self.pacing.leave(ticket, _health(outcome), outcome.message, outcome.retry_after_s, is_unreachable)
+            self.pacing.leave(ticket, _health(outcome), outcome.message, outcome.retry_after_s, outcome.is_unreachable)
             if not outcome.retryable:
                 return Asked(outcome, attempt + 1, first_sent_at)
             if attempt + 1 < max_attempts:
-                bound_s = min(self._settings.backoff_s * 2**attempt, self._settings.max_wait_s)
-                await self.pacing.sleep(self._jitter.uniform(0, bound_s))
+                await self.pacing.sleep(self._wait_s(attempt, outcome.retry_after_s))
         return Asked(outcome, max_attempts, first_sent_at)
+
+    def _wait_s(self, attempt: int, retry_after_s: float | None) -> float:
+        """Return the seconds until the next attempt: as the endpoint asks, and a random, growing time on top."""
+        most_s = self._settings.max_wait_s
+        jitter_s = self._jitter.uniform(0, min(self._settings.backoff_s * 2**attempt, most_s))
+        return jitter_s if retry_after_s is None else min(retry_after_s, most_s) + jitter_s
 
     async def _reserve(self, worst: Spend) -> bool:
         """Wait for room in the budget; False if the run was stopped meanwhile."""
@@ -150,10 +165,7 @@ class Transport:
         settings = self._settings
         try:
             # A redirected POST would lose its body, or carry the key elsewhere.
-            async with self._session.post(
-                self._url, data=payload, headers=self._headers, allow_redirects=False
-            ) as response:
-                status, retry_after = response.status, _asked_wait_s(response.headers)
+            async with self._session.post(self._url, data=payload, headers=_JSON, allow_redirects=False) as response:
                 found = await response.read()
         except aiohttp.ConnectionTimeoutError:
             message = f"no connection within connect_timeout_s={settings.connect_timeout_s:g}"
@@ -168,7 +180,9 @@ class Transport:
             message = self._clean(str(error) or type(error).__name__)
             is_lost = isinstance(error, aiohttp.ClientPayloadError)
             return Failure(Failed.CONNECTION_FAILED, message, retryable=True, may_be_billed=is_lost)
-        return read_answer(found, body) if status == 200 else self._failure_of(status, found, retry_after)
+        if response.status == 200:
+            return read_answer(found, body)
+        return self._failure_of(response.status, found, _asked_wait_s(response.headers))
 
     def _failure_of(self, status: int, payload: bytes, retry_after_s: float | None) -> Failure:
         message = f"HTTP {status}: {self._clean(_error_message(payload))}"
@@ -209,15 +223,23 @@ def _text_of(message: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if "tools" in body and message.get("tool_calls"):
         arguments = message["tool_calls"][0]["function"]["arguments"]
         return arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return str(message.get("content") or "")
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content)
+    return str(content)
 
 
 def _logprobs_of(choice: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none."""
-    content = (choice.get("logprobs") or {}).get("content")
-    if not content:
+    """Return the log-probabilities in the form of `Reply`; None where the endpoint gave none, or in a form of its own.
+
+    They are an extra: the reply that they came with is paid for, and stays.
+    """
+    try:
+        content = choice["logprobs"]["content"]
+        found = [{**_logprob(one), "top": [_logprob(two) for two in one.get("top_logprobs") or ()]} for one in content]
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return [{**_logprob(one), "top": [_logprob(other) for other in one.get("top_logprobs") or ()]} for one in content]
+    return found or None
 
 
 def _logprob(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-import pyarrow as pa
-
-from steps.filtering.words import words
 from steps.ledger import Drops
-from steps.rows import rows_of_split
-
-Messages = Sequence[Mapping[str, str]]
-#: Looks a text up among the test rows: the row that it overlaps and the share of it that does, or None.
-FindOverlap = Callable[[str], tuple[str, float] | None]
+from steps.preference.candidate import Candidate, key_of
+from steps.rows import content_id
 
 
 class ImportedDrop(StrEnum):
@@ -25,52 +19,62 @@ class ImportedDrop(StrEnum):
     EMPTY_ANSWER = "empty_answer"
     NOT_AN_ANSWER = "not_an_answer"
     CHOSEN_EQUALS_REJECTED = "chosen_equals_rejected"
-    PROMPT_IN_TEST = "prompt_in_test"
-    OVERLAPS_TEST = "overlaps_test"
+    BELOW_MIN_MARGIN = "below_min_margin"
+    UNPAIRED = "unpaired"
+    USED_AS_REJECTED = "used_as_rejected"
     DUPLICATE_PAIR = "duplicate_pair"
     CONTRADICTED = "contradicted"
 
 
-def drop_imported(
-    imported: pa.Table, sft_dataset: pa.Table, find_overlap: FindOverlap, ngram_words: int, drops: Drops
-) -> None:
-    """Enter into `drops` every imported pair that is empty, no preference, doubled, contradicted, or of the test split.
+def imported_candidates(
+    rows: Sequence[Mapping[str, Any]], min_margin: float | None, seed: int, drops: Drops
+) -> Iterator[Candidate]:
+    """Yield the imported pairs that are preferences, those that are put together of two labelled answers among them.
 
     Args:
-        imported: Schema `rows.PREFERENCES`.
-        sft_dataset: Schema `rows.SFT`; its test rows are protected.
-        find_overlap: Index of the test rows' texts.
-        ngram_words: Answers of fewer words are not looked up: "Yes." leaks nothing.
+        rows: Of schema `rows.PREFERENCES`; an answer that was only called good or bad lacks the other side.
+        min_margin: Least difference of the two scores; None asks none. Pairs without scores have no margin and stay.
+        seed: Decides which answer called good meets which one called bad.
         drops: Of the stage.
     """
-    test = rows_of_split(sft_dataset, "test")
-    test_prompts = {
-        key_of(messages[:-1]): row_id
-        for row_id, messages in zip(test["id"].to_pylist(), test["messages"].to_pylist(), strict=True)
-    }
-    pairs = imported.to_pylist()
-    for pair in pairs:
-        reason = _defect(pair)
+    whole = [row for row in rows if row["chosen"] and row["rejected"]]
+    halves = [row for row in rows if bool(row["chosen"]) != bool(row["rejected"])]
+    for row in rows:
+        if not row["chosen"] and not row["rejected"]:
+            drops.add(row["id"], ImportedDrop.EMPTY_ANSWER)
+    candidates = [Candidate(row["id"], "imported", row) for row in whole] + _paired(halves, seed, drops)
+    for candidate in candidates:
+        reason = _defect(candidate.pair)
+        margin = candidate.margin
         if reason is not None:
-            drops.add(pair["id"], reason)
-            continue
-        evidence_id = test_prompts.get(key_of(pair["prompt"]))
-        if evidence_id is not None:
-            drops.add(pair["id"], ImportedDrop.PROMPT_IN_TEST, evidence_id=evidence_id, score=1.0)
-            continue
-        for part, text in compared_parts(pair, ngram_words).items():
-            found = find_overlap(text)
-            if found is not None:
-                drops.add(pair["id"], ImportedDrop.OVERLAPS_TEST, evidence_id=found[0], score=found[1], detail=part)
-                break
-    _drop_repetitions([pair for pair in pairs if pair["id"] not in drops], drops)
+            drops.add(candidate.ledger_id, reason)
+        elif min_margin is not None and margin is not None and margin < min_margin:
+            detail = f"imported_min_margin={min_margin:g}"
+            drops.add(candidate.ledger_id, ImportedDrop.BELOW_MIN_MARGIN, score=margin, detail=detail)
+        else:
+            yield candidate
 
 
-def compared_parts(pair: Mapping[str, Any], ngram_words: int) -> dict[str, str]:
-    """Return the texts of a pair that are compared with the test split, by the part that they come from."""
-    answers = {part: text_of(pair[part]) for part in ("chosen", "rejected")}
-    long_enough = {part: text for part, text in answers.items() if len(words(text)) >= ngram_words}
-    return {"prompt": text_of(pair["prompt"]), **long_enough}
+def _paired(halves: Sequence[Mapping[str, Any]], seed: int, drops: Drops) -> list[Candidate]:
+    """Pair each answer called good with one called bad of the same prompt and ranker, each answer once.
+
+    The pair keeps the id of its good half; the bad half's ledger row names it.
+    """
+    by_prompt: dict[tuple[str, str], tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+    for half in sorted(halves, key=lambda half: content_id("half", half["id"], seed)):
+        by_prompt[key_of(half["prompt"]), half["ranker"]][0 if half["chosen"] else 1].append(half)
+    found = []
+    for good, bad in by_prompt.values():
+        n_pairs = min(len(good), len(bad))
+        for liked, disliked in zip(good[:n_pairs], bad[:n_pairs], strict=True):
+            pair = {**liked, "rejected": disliked["rejected"]}
+            drops.add(disliked["id"], ImportedDrop.USED_AS_REJECTED, evidence_id=liked["id"])
+            found.append(Candidate(liked["id"], "labelled", pair, f"rejected is row {disliked['id']}"))
+        for half in (*good[n_pairs:], *bad[n_pairs:]):
+            called = "good" if half["chosen"] else "bad"
+            detail = f"called {called}; {len(good)} good and {len(bad)} bad answers to its prompt"
+            drops.add(half["id"], ImportedDrop.UNPAIRED, detail=detail)
+    return found
 
 
 def _defect(pair: Mapping[str, Any]) -> ImportedDrop | None:
@@ -78,7 +82,7 @@ def _defect(pair: Mapping[str, Any]) -> ImportedDrop | None:
     if not any(message["content"].strip() for message in pair["prompt"]):
         return ImportedDrop.EMPTY_PROMPT
     for answer in (pair["chosen"], pair["rejected"]):
-        if not answer or not answer[-1]["content"].strip():
+        if not answer[-1]["content"].strip():
             return ImportedDrop.EMPTY_ANSWER
         if answer[-1]["role"] != "assistant":
             return ImportedDrop.NOT_AN_ANSWER
@@ -86,34 +90,19 @@ def _defect(pair: Mapping[str, Any]) -> ImportedDrop | None:
     return ImportedDrop.CHOSEN_EQUALS_REJECTED if same else None
 
 
-def _drop_repetitions(pairs: Sequence[Mapping[str, Any]], drops: Drops) -> None:
+def drop_repetitions(candidates: Sequence[Candidate], drops: Drops) -> None:
     """Of equal pairs keep the one with the smallest id; of pairs that prefer the opposite keep none."""
     first: dict[tuple[str, str, str], str] = {}
-    for pair in sorted(pairs, key=lambda pair: str(pair["id"])):
-        first.setdefault(_pair_key(pair), pair["id"])
-    for pair in pairs:
-        prompt, chosen, rejected = _pair_key(pair)
-        opposite = first.get((prompt, rejected, chosen))
+    keys = {candidate.ledger_id: _key_of_pair(candidate.pair) for candidate in candidates}
+    for ledger_id in sorted(keys):
+        first.setdefault(keys[ledger_id], ledger_id)
+    for ledger_id, (prompt, chosen, rejected) in keys.items():
+        opposite, same = first.get((prompt, rejected, chosen)), first[prompt, chosen, rejected]
         if opposite is not None:
-            drops.add(pair["id"], ImportedDrop.CONTRADICTED, evidence_id=opposite)
-        elif first[prompt, chosen, rejected] != pair["id"]:
-            evidence_id = first[prompt, chosen, rejected]
-            drops.add(pair["id"], ImportedDrop.DUPLICATE_PAIR, evidence_id=evidence_id, score=1.0)
+            drops.add(ledger_id, ImportedDrop.CONTRADICTED, evidence_id=opposite)
+        elif same != ledger_id:
+            drops.add(ledger_id, ImportedDrop.DUPLICATE_PAIR, evidence_id=same, score=1.0)
 
 
-def _pair_key(pair: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key_of_pair(pair: Mapping[str, Any]) -> tuple[str, str, str]:
     return key_of(pair["prompt"]), key_of(pair["chosen"]), key_of(pair["rejected"])
-
-
-def text_of(messages: Messages) -> str:
-    """Return the contents of the user's and assistant's turns, one below the other."""
-    return "\n".join(message["content"] for message in messages if message["role"] != "system")
-
-
-def key_of(messages: Messages) -> str:
-    """Return the text without what makes no difference: letter case, spacing, compatibility forms of characters.
-
-    >>> key_of([{"role": "user", "content": "Why  NOT?"}]) == key_of([{"role": "user", "content": "why not? "}])
-    True
-    """
-    return " ".join(unicodedata.normalize("NFKC", text_of(messages)).casefold().split())

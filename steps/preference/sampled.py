@@ -1,22 +1,35 @@
-"""Preferences from our own model: several answers to a training prompt, ranked; the best against the worst."""
+"""Preferences from our own model: several answers to a training prompt, ranked; the better against the worse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pydantic import Field, field_validator, model_validator
 
-from steps.chat.generation import Generated, GenerationSettings
-from steps.judging.llm_judge import Answered, Complete, LLMJudgeSettings, judge_with_llm
+from steps.judging.verdict import Verdict
 from steps.ledger import Drops
+from steps.preference.asking import Models
+from steps.preference.calibrated import learned_weights
+from steps.preference.candidate import Candidate
+from steps.preference.pairing import NoPair, Ranked, choose_pairs
+from steps.preference.protected import Protected
+from steps.preference.ranking import (
+    Asked,
+    RankedPrompt,
+    Ranking,
+    rank_by_check,
+    rank_by_comparisons,
+    rank_by_judges,
+)
+from steps.preference.sampled_settings import SampledSettings
+from steps.preference.sampling import Sample, Sampled, sample_all
 from steps.rows import content_id, prompt_and_answer, rows_of_split
-from steps.settings import Settings
 
-#: Answers each prompt: one list of samples per prompt, in order.
-Sample = Callable[[list[list[dict[str, str]]]], list[list[Generated]]]
+#: The row's own answer, where it stands in for a sample.
+REFERENCE = "reference"
 
 
 class SampledDrop(StrEnum):
@@ -25,88 +38,24 @@ class SampledDrop(StrEnum):
     NOT_CHECKABLE = "not_checkable"
     GENERATION_FAILED = "generation_failed"
     UNFINISHED_SAMPLES = "unfinished_samples"
+    SINGLE_ANSWER = "single_answer"
     UNSCORED_SAMPLES = "unscored_samples"
-    NO_MARGIN = "no_margin"
-    BEST_TOO_LOW = "best_too_low"
 
 
-class SamplingSettings(GenerationSettings):
-    """How the model is sampled: warm, and several times."""
+class SampledPairs(NamedTuple):
+    """What sampling gave, and what revision goes on with."""
 
-    temperature: float = Field(default=0.8, gt=0, le=2.0)
-    """Divisor of the logits."""
-    samples_per_prompt: int = Field(default=4, ge=2, le=64)
-    """Answers per prompt."""
-
-
-class SampledSettings(Settings):
-    """How pairs are made from samples of the SFT model."""
-
+    candidates: list[Candidate]
+    asked: list[Asked]
+    ranked: list[RankedPrompt]
     ranker: str
-    """`check:<metric>`: a verifiable metric of `steps.evaluation.metrics` against the row's own answer. `judge`: the
-    LLM judge of `llm`. The defect score is no ranker: it does not measure which of two answers is better."""
-    llm: LLMJudgeSettings | None = None
-    """Needed by ranker `judge`."""
-    generation: SamplingSettings = SamplingSettings()
-    """Sampling."""
-    kinds: tuple[str, ...] | None = None
-    """Only prompts of examples of these kinds (`summary`, …); none takes all."""
-    max_prompts: int | None = Field(default=500, ge=1)
-    """Training prompts that are sampled, a seeded choice; none samples all."""
-    min_margin: float = Field(default=0.5, gt=0)
-    """Least difference of the two scores, on the ranker's scale (checks 0 to 1, judges their rubric's)."""
-    min_chosen_score: float | None = None
-    """Least score of a chosen answer; none takes the best, however bad."""
-    reference_as_chosen: bool = False
-    """With a check: where no sample reaches `pass_score` but the row's own answer does, that answer is chosen."""
-    pass_score: float = Field(default=1.0, gt=0, le=1)
-    """Score at which a check counts as passed."""
+    verdicts: list[Verdict]
+    ledger_ids: list[str]
+    """One per prompt without a pair, and one per pair."""
 
-    @field_validator("ranker")
-    @classmethod
-    def _is_a_ranker(cls, value: str) -> str:
-        if "defect" in value:
-            raise ValueError(
-                "the defect score tells broken answers from whole ones, not better from worse, and never makes "
-                "preferences; use check:<metric>, judge, or imported preferences"
-            )
-        kind, _, metric = value.partition(":")
-        if value == "judge":
-            return value
-        from steps.evaluation.metrics import METRICS
-
-        if kind != "check" or metric not in METRICS:
-            raise ValueError(f"not `judge` or `check:` with one of the metrics {', '.join(METRICS)}")
-        return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> SampledSettings:
-        if self.ranker == "judge" and self.llm is None:
-            raise ValueError("ranker=judge needs the block llm with endpoint.base_url and endpoint.model")
-        if self.ranker == "judge" and self.reference_as_chosen:
-            raise ValueError("reference_as_chosen needs a check as ranker: a judge does not tell what passes")
-        return self
-
-    @property
-    def metric(self) -> str | None:
-        """Name of the check's metric; None for a judge."""
-        return None if self.ranker == "judge" else self.ranker.partition(":")[2]
-
-
-class _Asked(NamedTuple):
-    """A training prompt with its curated answer and the usable, distinct samples of the model."""
-
-    row: Mapping[str, Any]
-    prompt: list[dict[str, str]]
-    reference: str
-    texts: list[str]
-
-
-class Ranked(NamedTuple):
-    """One answer with its score."""
-
-    text: str
-    score: float
+    def samplers(self) -> dict[str, int]:
+        """Return how many distinct usable answers came from whom."""
+        return dict(Counter(name for one in self.asked for name in one.samplers.values()).most_common())
 
 
 def choose_prompts(sft_dataset: pa.Table, settings: SampledSettings, seed: int) -> pa.Table:
@@ -119,111 +68,60 @@ def choose_prompts(sft_dataset: pa.Table, settings: SampledSettings, seed: int) 
 
 
 def sample_pairs(
-    prompts: pa.Table, sample: Sample, settings: SampledSettings, seed: int, drops: Drops, complete: Complete | None
-) -> list[dict[str, Any]]:
-    """Sample, rank, and pair the best with the worst; prompts that give no pair go to `drops`.
-
-    Where a sample stands in the list decides nothing: ties are broken by a seeded hash of the text.
+    prompts: pa.Table,
+    sample: Sample,
+    settings: SampledSettings,
+    seed: int,
+    protected: Protected,
+    models: Models,
+    drops: Drops,
+) -> SampledPairs:
+    """Sample, rank, and pair; prompts that give no pair go to `drops`, those near the test split before any sampling.
 
     Args:
         prompts: Rows of schema `rows.SFT`.
-        sample: Generates answers.
+        sample: Answers with the SFT model.
         settings: Of the pairs.
-        seed: Of the tie-breaking, and of the fences around text that a judge grades.
+        seed: Of the tie-breaking, the comparisons, and of the fences around text that a judge grades.
+        protected: The test split.
+        models: Asks other models and judges.
         drops: Of the stage.
-        complete: Sends requests to the judge; None makes a `ChatClient`.
-
-    Returns:
-        Rows of schema `rows.PREFERENCES`.
     """
-    rows = prompts.to_pylist()
-    split = [prompt_and_answer(row["messages"]) for row in rows]
-    samples = sample([prompt for prompt, _ in split])
+    askable = [row for row in prompts.to_pylist() if not _is_unusable(row, settings, protected, drops)]
+    split = [prompt_and_answer(row["messages"]) for row in askable]
+    samples = sample_all([prompt for prompt, _ in split], sample, settings.generation, settings.others, models)
     asked = []
-    for row, (prompt, reference), generated in zip(rows, split, samples, strict=True):
-        texts = _usable(row["id"], reference, generated, settings, drops)
+    for row, (prompt, reference), sampled in zip(askable, split, samples, strict=True):
+        texts = _usable(row["id"], sampled, settings, drops)
         if texts:
-            asked.append(_Asked(row, prompt, reference, texts))
-    ranker, scores = _rank(asked, settings, seed, complete)
-    pairs = []
-    for one, found in zip(asked, scores, strict=True):
-        ranked = [Ranked(text, score) for text, score in zip(one.texts, found, strict=True) if score is not None]
-        pair = _pair(one, ranked, settings, seed, drops)
-        if pair is not None:
-            pairs.append(_preference(one, *pair, ranker))
-    return pairs
+            asked.append(Asked(row, prompt, reference, sorted(texts), texts))
+    ranking = rank(asked, settings, seed, models)
+    candidates: list[Candidate] = []
+    for one, found in zip(asked, ranking.prompts, strict=True):
+        candidates += _candidates(one, found, ranking.ranker, settings, seed, drops)
+    paired = {candidate.pair["example_id"] for candidate in candidates}
+    unpaired = [row_id for row_id in prompts["id"].to_pylist() if row_id not in paired]
+    ledger_ids = [*unpaired, *(candidate.ledger_id for candidate in candidates)]
+    return SampledPairs(candidates, asked, ranking.prompts, ranking.ranker, ranking.verdicts, ledger_ids)
 
 
-def _usable(
-    row_id: str, reference: str, generated: Sequence[Generated], settings: SampledSettings, drops: Drops
-) -> list[str]:
-    """Return the distinct finished answers, sorted.
-
-    An unfinished one is never used: as rejected it would teach that its last word must not be followed by an end.
-    """
-    from steps.evaluation.metrics import applies
-
-    if settings.metric is not None and not applies(settings.metric, reference):
-        drops.add(row_id, SampledDrop.NOT_CHECKABLE, detail=f"{settings.metric} does not apply to the row's answer")
-        return []
-    whole = [one for one in generated if one.error is None]
-    if not whole:
-        detail = next((one.error for one in generated if one.error), "the model returned no sample")
-        drops.add(row_id, SampledDrop.GENERATION_FAILED, detail=detail)
-        return []
-    texts = sorted({one.text for one in whole if one.stopped and one.text.strip()})
-    if not texts:
-        detail = f"none of {len(whole)} samples ended with text within {settings.generation.max_new_tokens} tokens"
-        drops.add(row_id, SampledDrop.UNFINISHED_SAMPLES, detail=detail)
-    return texts
-
-
-def _rank(
-    asked: Sequence[_Asked], settings: SampledSettings, seed: int, complete: Complete | None
-) -> tuple[str, list[list[float | None]]]:
-    """Return the ranker's name for the rows, and a score (or None) for each text of each prompt."""
+def rank(asked: Sequence[Asked], settings: SampledSettings, seed: int, models: Models) -> Ranking:
+    """Rank the answers of every prompt with the configured ranker; without any, no judge is made."""
+    if not asked:
+        return Ranking(settings.ranker, [], [])
     if settings.metric is not None:
-        from steps.evaluation.metrics import score
-
-        return settings.ranker, [[score(settings.metric, text, one.reference) for text in one.texts] for one in asked]
-    if settings.llm is None:
-        raise ValueError("validated settings have the block llm")
-    if complete is None:
-        from steps.llm.client import ChatClient
-
-        complete = ChatClient(settings.llm.endpoint).complete_all
-    answers = [Answered(content_id(one.row["id"], text), one.prompt, text) for one in asked for text in one.texts]
-    judged = iter(judge_with_llm(answers, settings.llm, seed, complete))
-    return f"judge:{settings.llm.endpoint.model}", [[next(judged).score for _ in one.texts] for one in asked]
+        return rank_by_check(asked, settings.metric)
+    if settings.ranker == "judges":
+        judges = [models.judge(judge) for judge in settings.judges]
+        weights = learned_weights(judges, settings.calibration_path) if settings.aggregate == "weighted" else {}
+        return rank_by_judges(asked, judges, settings.aggregate, settings.quorum, weights)
+    if settings.pairwise is None:
+        raise ValueError("validated settings have the block pairwise")
+    return rank_by_comparisons(asked, models.pairwise_judge(settings.pairwise), settings.comparisons, seed)
 
 
-def _pair(
-    one: _Asked, ranked: Sequence[Ranked], settings: SampledSettings, seed: int, drops: Drops
-) -> tuple[Ranked, Ranked] | None:
-    """Return the chosen and the rejected answer, or enter the reason why there is no such pair."""
-    row_id = one.row["id"]
-    if not ranked:
-        drops.add(row_id, SampledDrop.UNSCORED_SAMPLES, detail=f"none of {len(one.texts)} samples got a score")
-        return None
-    order = sorted(ranked, key=lambda answer: (-answer.score, content_id(answer.text, row_id, seed)))
-    best, worst = order[0], order[-1]
-    if settings.reference_as_chosen and settings.metric is not None and best.score < settings.pass_score:
-        from steps.evaluation.metrics import score
-
-        reference = Ranked(one.reference, score(settings.metric, one.reference, one.reference))
-        best = reference if reference.score >= settings.pass_score else best
-    if settings.min_chosen_score is not None and best.score < settings.min_chosen_score:
-        detail = f"min_chosen_score={settings.min_chosen_score:g}"
-        drops.add(row_id, SampledDrop.BEST_TOO_LOW, score=best.score, detail=detail)
-        return None
-    if best.text == worst.text or best.score - worst.score < settings.min_margin:
-        detail = f"best {best.score:g}, worst {worst.score:g} of {len(ranked)} different samples"
-        drops.add(row_id, SampledDrop.NO_MARGIN, score=best.score - worst.score, detail=detail)
-        return None
-    return best, worst
-
-
-def _preference(one: _Asked, chosen: Ranked, rejected: Ranked, ranker: str) -> dict[str, Any]:
+def preference(one: Asked, chosen: Ranked, rejected: Ranked, ranker: str) -> dict[str, Any]:
+    """Return the row of schema `rows.PREFERENCES`."""
     return {
         "id": content_id("preference", one.row["id"], ranker, chosen.text, rejected.text),
         "prompt": one.prompt,
@@ -237,3 +135,74 @@ def _preference(one: _Asked, chosen: Ranked, rejected: Ranked, ranker: str) -> d
         "chosen_score": chosen.score,
         "rejected_score": rejected.score,
     }
+
+
+def _is_unusable(row: dict[str, Any], settings: SampledSettings, protected: Protected, drops: Drops) -> bool:
+    """Enter a prompt that is too near to the test split, or whose answer no check can be held against."""
+    prompt, reference = prompt_and_answer(row["messages"])
+    found = protected.find_prompt(prompt)
+    if found is not None:
+        drops.add(row["id"], found.reason, evidence_id=found.evidence_id, score=found.score, detail=found.detail)
+        return True
+    from steps.evaluation.metrics import applies
+
+    if settings.metric is not None and not applies(settings.metric, reference):
+        drops.add(row["id"], SampledDrop.NOT_CHECKABLE, detail=f"{settings.metric} does not apply to the row's answer")
+        return True
+    return False
+
+
+def _usable(row_id: str, sampled: Sequence[Sampled], settings: SampledSettings, drops: Drops) -> dict[str, str]:
+    """Return the distinct finished answers, each with its sampler.
+
+    An unfinished one is never used: as rejected it would teach that its last word must not be followed by an end.
+    """
+    whole = [one for one in sampled if one.answer.error is None]
+    if not whole:
+        detail = next((one.answer.error for one in sampled if one.answer.error), "the model returned no sample")
+        drops.add(row_id, SampledDrop.GENERATION_FAILED, detail=detail)
+        return {}
+    finished = [one for one in whole if one.answer.stopped and one.answer.text.strip()]
+    if not finished:
+        detail = f"none of {len(whole)} samples ended with text within {settings.generation.max_new_tokens} tokens"
+        drops.add(row_id, SampledDrop.UNFINISHED_SAMPLES, detail=detail)
+    return {one.answer.text: one.sampler for one in sorted(finished, key=lambda one: one.sampler, reverse=True)}
+
+
+def _candidates(
+    one: Asked, found: RankedPrompt, ranker: str, settings: SampledSettings, seed: int, drops: Drops
+) -> list[Candidate]:
+    """Return the pairs of one prompt, or enter the reason why there is none."""
+    row_id = one.row["id"]
+    if len(one.texts) == 1 and settings.ranker == "pairwise":
+        drops.add(row_id, SampledDrop.SINGLE_ANSWER, detail="all samples are the same text; nothing was compared")
+        return []
+    if not found.answers:
+        drops.add(row_id, SampledDrop.UNSCORED_SAMPLES, detail=f"none of {len(one.texts)} samples got a score")
+        return []
+    answers, samplers = _with_reference(one, found, settings)
+    pairs = choose_pairs(answers, found.direct, settings, settings.pass_score, row_id, seed)
+    if isinstance(pairs, NoPair):
+        drops.add(row_id, pairs.reason, score=pairs.score, detail=pairs.detail)
+        return []
+    several = settings.pairing == "all"
+    candidates = []
+    for chosen, rejected in pairs:
+        row = preference(one, chosen, rejected, ranker)
+        note = f"{samplers[chosen.text]} over {samplers[rejected.text]}"
+        candidates.append(Candidate(row["id"] if several else row_id, "sampled", row, note))
+    return candidates
+
+
+def _with_reference(one: Asked, found: RankedPrompt, settings: SampledSettings) -> tuple[list[Ranked], dict[str, str]]:
+    """Return the answers; where none passes the check, with the row's own answer, if that does."""
+    answers, samplers = list(found.answers), dict(one.samplers)
+    if not settings.reference_as_chosen or settings.metric is None:
+        return answers, samplers
+    from steps.evaluation.metrics import score
+
+    reference = Ranked(one.reference, score(settings.metric, one.reference, one.reference))
+    if reference.score >= settings.pass_score > max(answer.score for answer in answers):
+        answers.append(reference)
+        samplers[reference.text] = REFERENCE
+    return answers, samplers

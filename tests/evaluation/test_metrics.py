@@ -123,3 +123,10 @@ def test_character_f_score_orders_answers_by_closeness():
 def test_an_unknown_metric_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match=r"'tldr'; known: exact_match"):
         score("tldr", "a", "b")
+
+
+def test_a_boxed_number_is_the_answer_and_the_last_mark_counts():
+    assert final_number(r"6 x 7 = \boxed{42}, which is 2 x 21") == 42
+    assert final_number("#### 5\nno, \\boxed{6}") == 6
+    assert final_number("\\boxed{6}\n#### 5") == 5
+    assert score("numeric_match", r"so \boxed{1,080}. I am 99 % sure", "#### 1080") == 1.0

@@ -58,6 +58,50 @@ def test_scores_are_taken_and_a_score_of_zero_is_a_score() -> None:
     assert (found.chosen_score, found.rejected_score) == (0.0, -1.5)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "q", "completion": "good", "label": True},
+        {"prompt": [Q], "completion": [GOOD], "label": 1},
+        {"messages": [Q, GOOD], "label": True},
+        {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "good"}], "label": True},
+        {"instruction": "q", "completion": "good", "label": True},
+    ],
+)
+def test_an_answer_with_a_label_is_half_a_preference(row: dict[str, Any]) -> None:
+    (liked,) = to_preferences(row)
+    assert (liked.prompt, liked.chosen, liked.rejected) == ([Q], [GOOD], [])
+    (disliked,) = to_preferences({**row, "label": type(row["label"])(0)})
+    assert (disliked.prompt, disliked.chosen, disliked.rejected) == ([Q], [], [GOOD])
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"completions": [{"response": t, "overall_score": s} for t, s in (("bad", 1.5), ("good", 4), ("fair", "3"))]},
+        {"answers": [{"answer": t, "rank": r} for t, r in (("good", 1), ("fair", 2), ("bad", 4))]},
+        {"generations": ["fair", "bad", "good"], "ratings": [3, 1, 5]},
+        {"responses": ["bad", "good", "fair"], "ranks": [3, 1, 2]},
+    ],
+)
+def test_scored_or_ranked_answers_give_every_pair_of_different_score(answers: dict[str, Any]) -> None:
+    found = list(to_preferences({"instruction": "q", **answers}))
+    pairs = [(pair.chosen[0]["content"], pair.rejected[0]["content"]) for pair in found]
+    assert pairs == [("good", "fair"), ("good", "bad"), ("fair", "bad")]
+    assert all(pair.prompt == [Q] for pair in found)
+    assert all(pair.chosen_score > pair.rejected_score for pair in found if pair.chosen_score is not None)
+    assert len({pair.variant for pair in found}) == 3
+
+
+def test_answers_of_equal_or_without_score_are_in_no_pair() -> None:
+    row = {"prompt": "q", "generations": ["a", "b", "c", "d"], "ratings": [4, 4, None, "N/A"]}
+    with pytest.raises(UnusableError) as caught:
+        list(to_preferences(row))
+    assert caught.value.reason == ExtractDrop.NO_RANKED_REPLIES
+    (found,) = to_preferences({**row, "ratings": [4, 3, None, "N/A"]})
+    assert (found.chosen_score, found.rejected_score) == (4.0, 3.0)
+
+
 def node(role: str, text: str, rank: int | None = None, *replies: dict[str, Any]) -> dict[str, Any]:
     return {"role": role, "text": text, "rank": rank, "replies": list(replies)}
 
@@ -72,6 +116,8 @@ def test_tree_gives_every_pair_of_ranked_replies_with_its_conversation() -> None
     assert sorted(pairs) == [("q", "a", "b"), ("q", "a", "c"), ("q", "b", "c"), ("why", "w0", "w1")]
     assert [len(pair.prompt) for pair in found if pair.chosen[0]["content"] == "w0"] == [3]
     assert len({pair.variant for pair in found}) == 4
+    margins = {(pair.chosen_score, pair.rejected_score) for pair in found}
+    assert margins == {(0.0, -1.0), (0.0, -2.0), (-1.0, -2.0)}
 
 
 def test_replies_of_equal_rank_are_no_pair() -> None:
@@ -86,6 +132,13 @@ def test_replies_of_equal_rank_are_no_pair() -> None:
         ({"prompt": "q", "chosen": "good"}, ExtractDrop.MISSING_KEYS),
         ({"chosen": "good", "rejected": "bad"}, ExtractDrop.NO_COMMON_PROMPT),
         ({"prompt": "q", "chosen": 1, "rejected": 2}, ExtractDrop.WRONG_TYPE),
+        ({"prompt": "q", "completion": "a", "label": "maybe"}, ExtractDrop.WRONG_TYPE),
+        ({"messages": [Q], "label": True}, ExtractDrop.MISSING_KEYS),
+        ({"completion": "a", "label": False}, ExtractDrop.NO_COMMON_PROMPT),
+        ({"prompt": "q", "generations": ["a", "b"], "ratings": [1]}, ExtractDrop.WRONG_TYPE),
+        ({"prompt": "q", "generations": ["a", 2], "ratings": [1, 2]}, ExtractDrop.WRONG_TYPE),
+        ({"generations": ["a", "b"], "ratings": [1, 2]}, ExtractDrop.NO_COMMON_PROMPT),
+        ({"prompt": "q", "generations": ["a", "b"]}, ExtractDrop.MISSING_KEYS),
         (
             {"message_tree_id": "t", "prompt": node("prompter", "q", None, node("assistant", "a", 0))},
             ExtractDrop.NO_RANKED_REPLIES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +24,8 @@ class FakeEndpoint:
     status with headers and message, or one of the words `reset`, `hang`, `slow`, `truncate`, `cut_off` (the
     connection ends within the reply), `drip` (the head at once, the rest never), `not_json`, `no_usage`, `null`.
 
+    Until `down_until` (monotonic seconds) every call fails.
+
     `can` names what it heeds: `json_schema`, `tool`, `logprobs`, `seed`; the rest is ignored in silence. Probes for it
     are answered apart: they take no fault, use no tokens, and stand in `probes` rather than `bodies` and `asked`.
     """
@@ -35,10 +38,12 @@ class FakeEndpoint:
         self.faults: deque[str | tuple[int, dict[str, str], str]] = deque()
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.headers: list[Mapping[str, str]] = []
         self.asked: Counter[str] = Counter()
         self.latency_s = 0.0
         self.in_flight = self.most_in_flight = 0
         self.refuses_schema = False
+        self.down_until = 0.0
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -61,7 +66,7 @@ class FakeEndpoint:
         self._finished = asyncio.Event()
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -76,6 +81,7 @@ class FakeEndpoint:
             self.probes.append(body)
             return self._answer_probe(body)
         self.bodies.append(body)
+        self.headers.append(request.headers)
         self.keys.append(request.headers.get("Authorization"))
         self.asked[body["messages"][-1]["content"]] += 1
         self.in_flight += 1
@@ -87,6 +93,8 @@ class FakeEndpoint:
 
     async def _respond(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         fault = self.faults.popleft() if self.faults else None
+        if time.monotonic() < self.down_until:
+            fault = (500, {}, "down")
         if isinstance(fault, tuple):
             status, headers, message = fault
             return web.json_response({"error": {"message": message}}, status=status, headers=headers)

@@ -11,7 +11,7 @@ import pytest
 
 from steps.errors import InputError
 from steps.llm.cache import VERSION, BatchRow, ReplyCache
-from steps.llm.request import Reply
+from steps.llm.request import ChatRequest, Reply
 
 #: Prints the key of each reply that is stored, for ever.
 ENDLESS_WRITER = """
@@ -262,3 +262,23 @@ def test_batches_are_found_by_endpoint_until_they_are_closed_oldest_first(tmp_pa
         assert cache.open_batches("here") == [first._replace(input_file="file-1"), second]
         cache.put_batch(first._replace(state="completed"))
         assert cache.open_batches("here") == [second]
+
+
+def test_a_changed_rubric_for_half_of_the_rows_asks_only_for_those(endpoint, make_client):
+    def graded(row, rubric):
+        messages = [{"role": "system", "content": rubric}, {"role": "user", "content": f"row {row}"}]
+        return ChatRequest(messages)
+
+    before = make_client().complete_all([graded(row, "one to five") for row in range(20)])
+    rubrics = ["one to five", "one to ten"]
+    after = make_client().complete_all([graded(row, rubrics[row % 2]) for row in range(20)])
+    assert [reply.cached for reply in after] == [True, False] * 10
+    assert endpoint.asked == {f"row {row}": 1 + row % 2 for row in range(20)}
+    assert [reply._replace(cached=False) for reply in after[::2]] == before[::2]
+
+
+def test_failures_are_never_kept(endpoint, make_client, tmp_path):
+    endpoint.faults.extend([(500, {}, "oops"), (400, {}, "no"), "null", "null"])
+    make_client(max_retries=0, max_concurrency=1).complete_all([ChatRequest([{"role": "user", "content": "a"}])])
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        assert len(cache) == 0

@@ -1,15 +1,13 @@
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
+from collections import Counter
 
 import pytest
 
 from steps.errors import BudgetExceededError, ConfigError, EndpointError
 from steps.llm.budget import Budget, BudgetSettings
-from steps.llm.request import ChatRequest, Failed
+from steps.llm.cache import ReplyCache
+from steps.llm.request import ChatRequest, Failed, request_key
 
 SCHEMA = {
     "type": "object",
@@ -208,24 +206,73 @@ def test_a_reply_without_usage_is_charged_at_its_worst_case(endpoint, make_clien
     assert client.spent_usd == pytest.approx(0.001)
 
 
-def test_a_killed_run_continues_from_the_cache(endpoint, make_client):
-    endpoint.latency_s = 0.02
-    settings = make_client(max_concurrency=2).settings
-    script = (
-        "import sys; from steps.llm.client import ChatClient; from steps.llm.endpoint import EndpointSettings;"
-        "from steps.llm.request import ChatRequest;"
-        "ChatClient(EndpointSettings.model_validate_json(sys.argv[1])).complete_all("
-        "[ChatRequest([{'role': 'user', 'content': f'q{i}'}]) for i in range(200)])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, settings.model_dump_json()])
-    while len(endpoint.bodies) < 20:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    endpoint.latency_s = 0.0
-    replies = make_client().complete_all([ask(f"q{i}") for i in range(200)])
-    assert sum(reply.cached for reply in replies) >= 16
-    assert sum(endpoint.asked.values()) <= 200 + 2, "at most the requests in flight at the kill are asked twice"
+def test_under_mixed_faults_every_row_is_accounted_for_and_none_is_asked_more_often_than_allowed(endpoint, make_client):
+    endpoint.answer = lambda messages: '{"rationale": "fine", "score": 2}'
+    kinds = ["reset", "hang", "truncate", "not_json", "cut_off", "null", (500, {}, "oops"), (429, {}, "slow down")]
+    endpoint.faults.extend(kinds[i * 7 % len(kinds)] if i % 2 else "none" for i in range(240))
+    client = make_client(max_retries=2, timeout_s=0.3, max_concurrency=16, breaker_failures=40)
+    replies = client.complete_all([ask(f"q{i}.", SCHEMA) for i in range(100)])
+    asked = Counter()
+    for content, n in endpoint.asked.items():
+        asked[content.partition(".")[0]] += n
+    assert max(asked.values()) <= 4, "two retries and one second try"
+    assert asked == {f"q{i}": reply.attempts for i, reply in enumerate(replies)}
+    for reply in replies:
+        assert reply.error is None or reply.failure in set(Failed)
+        assert reply.error is not None or json.loads(reply.text)["score"] == 2
+    assert sum(reply.error is None for reply in replies) > 80
+    asked_before = sum(endpoint.asked.values())
+    endpoint.faults.clear()
+    again = make_client().complete_all([ask(f"q{i}.", SCHEMA) for i in range(100)])
+    assert [reply.cached for reply in again] == [reply.error is None for reply in replies]
+    assert sum(endpoint.asked.values()) - asked_before == sum(reply.error is not None for reply in replies)
+
+
+def test_prompt_tokens_from_the_endpoints_own_cache_have_a_price_of_their_own(endpoint, make_client):
+    endpoint.usage |= {"prompt_tokens_details": {"cached_tokens": 80}}
+    endpoint.usage |= {"completion_tokens_details": {"reasoning_tokens": 9}}
+    prices = {"price_per_million_input_usd": 10.0, "price_per_million_output_usd": 100.0}
+    client = make_client(**prices, price_per_million_cached_input_usd=1.0)
+    (reply,) = client.complete_all([ask("a")])
+    assert reply.cost_usd == pytest.approx((20 * 10 + 80 * 1 + 10 * 100) / 1e6)
+    assert client.spent_usd == pytest.approx(reply.cost_usd)
+    assert (reply.prompt_tokens, reply.completion_tokens) == (100, 10)
+
+
+def test_an_entry_of_an_earlier_version_is_read(make_client, tmp_path):
+    client = make_client()
+    old = {"text": "old", "model": "m", "prompt_tokens": 1, "completion_tokens": 1, "cost_usd": None, "latency_s": 0.1}
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        cache.put(request_key(ask("a"), client.settings), {**old, "attempts": 1})
+    (reply,) = client.complete_all([ask("a")])
+    assert (reply.text, reply.cached, reply.finish_reason, reply.logprobs) == ("old", True, None, None)
+
+
+def test_further_headers_come_from_the_environment_and_are_never_shown(endpoint, make_client, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_TEST_HEADER", "header-secret")
+    endpoint.faults.append((500, {}, "header-secret is broken"))
+    client = make_client(extra_headers_env={"api-key": "TUNESMITH_TEST_HEADER"}, max_retries=0)
+    (reply,) = client.complete_all([ask("a")])
+    assert endpoint.headers[0]["api-key"] == "header-secret"
+    assert "header-secret" not in reply.error
+    monkeypatch.delenv("TUNESMITH_TEST_HEADER")
+    with pytest.raises(ConfigError, match=r"extra_headers_env\.api-key=TUNESMITH_TEST_HEADER"):
+        make_client(extra_headers_env={"api-key": "TUNESMITH_TEST_HEADER"})
+
+
+def test_a_redirect_is_refused_rather_than_followed_with_the_key(endpoint, make_client, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_TEST_KEY", "sk-very-secret")
+    endpoint.faults.append((307, {"Location": "http://127.0.0.1:9/elsewhere"}, "moved"))
+    (reply,) = make_client(api_key_env="TUNESMITH_TEST_KEY").complete_all([ask("a")])
+    assert (reply.failure, reply.attempts) == (Failed.REQUEST_REFUSED, 1)
+
+
+def test_many_more_requests_than_are_looked_up_at_once(endpoint, make_client):
+    make_client(max_concurrency=64).complete_all([ask(f"q{i}") for i in range(0, 700, 2)])
+    replies = make_client(max_concurrency=64).complete_all([ask(f"q{i % 700}") for i in range(1400)])
+    assert [reply.text for reply in replies] == [f"reply to q{i % 700}" for i in range(1400)]
+    assert [reply.cached for reply in replies] == [i >= 700 or i % 2 == 0 for i in range(1400)]
+    assert set(endpoint.asked.values()) == {1}
 
 
 def test_it_works_inside_a_running_event_loop(make_client):

@@ -136,3 +136,53 @@ def test_the_engine_is_named_alone_and_is_no_part_of_what_decides_the_result(tmp
     assert on_daft.curation.engine.type == "daft"
     assert on_daft.settings_hash == local.settings_hash
     assert load_config(write(tmp_path), ["curation.dedup.keep=first"]).settings_hash != local.settings_hash
+
+
+JUDGE = {"judge": "llm", "llm": {"endpoint": "grader"}}
+GRADER = {"base_url": "http://localhost:8000/v1", "model": "m"}
+
+
+def test_a_stage_takes_a_model_by_its_name_in_endpoints_with_the_price_from_the_table(tmp_path):
+    path = write(
+        tmp_path,
+        endpoints={"grader": GRADER},
+        prices={"m": {"input_usd": 1, "output_usd": 4}},
+        curation={"judge": JUDGE},
+    )
+    config = load_config(path)
+    endpoint = config.curation.judge.llm.endpoint
+    assert (endpoint.base_url, endpoint.model, endpoint.prices) == (GRADER["base_url"], "m", (1, 4))
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_models_own_price_wins_over_the_table(tmp_path):
+    own = {"price_per_million_input_usd": 0, "price_per_million_output_usd": 0}
+    path = write(
+        tmp_path,
+        endpoints={"grader": {**GRADER, **own}},
+        prices={"m": {"input_usd": 1, "output_usd": 4}},
+        curation={"judge": JUDGE},
+    )
+    assert load_config(path).curation.judge.llm.endpoint.prices == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"endpoints": {"other": GRADER}}, "endpoint='grader': no model of this name stands in `endpoints`, .* other"),
+        ({"endpoints": ["grader"]}, "endpoints"),
+        ({"endpoints": {"grader": {**GRADER, "modle": 1}}}, "unknown key .*modle"),
+        ({"endpoints": {"grader": GRADER}, "prices": {"m": {"input_usd": 1}}}, "missing key prices.m.output_usd"),
+    ],
+)
+def test_a_wrong_name_endpoint_or_price_is_refused(content, said, tmp_path):
+    with pytest.raises(ConfigError, match=said):
+        load_config(write(tmp_path, curation={"judge": JUDGE}, **content))
+
+
+def test_a_renamed_endpoint_changes_no_result_and_no_version(tmp_path):
+    def hash_of(name: str) -> str:
+        judge = {"judge": "llm", "llm": {"endpoint": name}}
+        return load_config(write(tmp_path, endpoints={name: GRADER}, curation={"judge": judge})).settings_hash
+
+    assert hash_of("grader") == hash_of("other")

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from pipelines.asked import asked_of
 from pipelines.results import Results, render_report
 
 
@@ -9,7 +10,7 @@ from pipelines.results import Results, render_report
 def page():
     """The visible text of a curation's page, made of a small report that `changes` are laid over."""
 
-    def build(**changes):
+    def build(usage=None, **changes):
         stage = {"stage": "filter", "n_in": 1200, "n_kept": 1197, "n_dropped": 3}
         stage["reasons"] = {"refusal": 2, "near_duplicate": 1}
         evidence = {"row_id": "0123456789abcdef", "evidence_id": None, "score": None, "detail": "<b>no</b>"}
@@ -33,6 +34,7 @@ def page():
         summary = {
             "run": "r", "pipeline": "curate", "model": "m", "model_version": "v", "wall_s": 1.0, "verdict": None,
             "stages": [stage], "sources": [], "splits": {"train": 1000}, "tokens": {"train": tokens}, "planted": [],
+            "asked": asked_of({"preference_report": {"usage": usage or {}}}),
             "models": {}, "steps": [], "artifacts": [],
         }  # fmt: skip
         html = render_report(Results(summary, {"curation_report": curation}, None)).split("</head>")[1]
@@ -65,3 +67,17 @@ def test_alarms_and_leaks_stand_first(page):
     text = page(leaks={"groups": [], "texts": [leak]}, split=split)
     first = text.index("Look at this first split: the test split is empty leaks between splits: 1")
     assert first < text.index("What became of the rows") < text.index("texts in test and train: what is x")
+
+
+def test_what_models_were_asked_stands_in_the_page_with_money_cache_hits_and_waiting(page):
+    seconds = {"p50": 0.2, "p90": 0.5, "p99": 2.0}
+    usage = {"n_requests": 1200, "n_cached": 200, "n_failed": 3, "attempts": 1010, "latency_s": seconds}
+    usage |= {"prompt_tokens": 9000, "completion_tokens": 800, "cost_usd": 1.5, "saved_usd": 0.004}
+    text = page(usage={"m": usage})
+    assert "preferences m 1,200 200 3 9,000 800 $1.50 $0.0040 0.2 / 0.5 / 2 s" in text
+
+
+def test_an_unknown_price_is_not_shown_as_free(page):
+    usage = {"n_requests": 1, "n_cached": 1, "n_failed": 0, "attempts": 0, "cost_usd": 0.0, "saved_usd": None}
+    usage |= {"prompt_tokens": 0, "completion_tokens": 0, "latency_s": {"p50": None, "p90": None, "p99": None}}
+    assert "preferences m 1 1 0 0 0 $0.00 unknown" in page(usage={"m": usage})

@@ -3,7 +3,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.chat.generation import Generated
+from steps.chat.generation import Generated, GenerationSettings
 from steps.rows import PREFERENCES, SFT, content_id, table
 
 
@@ -44,5 +44,5 @@ def answers(*texts: str, stopped: bool = True) -> list[Generated]:
     return [Generated(text, len(text.split()) + 1, stopped) for text in texts]
 
 
-def no_samples(prompts: list[list[dict[str, str]]]) -> list[list[Generated]]:
+def no_samples(prompts: list[list[dict[str, str]]], generation: GenerationSettings) -> list[list[Generated]]:
     raise AssertionError("nothing may be sampled")

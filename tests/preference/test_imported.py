@@ -91,6 +91,89 @@ def test_too_many_unusable_pairs_stop_the_run():
         build(*(pair(f"Why {i}?", "So.", "So.", i) for i in range(2)), max_drop_fraction=0.5)
 
 
+def half(prompt, answer, label, row):
+    """Return an answer that was only called good or bad."""
+    whole = pair(prompt, answer, answer, row)
+    return whole | {"rejected" if label else "chosen": []}
+
+
+def test_answers_called_good_and_bad_of_one_prompt_become_a_pair():
+    good, bad, other = half("Why?", "Wind.", True, 0), half("why? ", "Rain.", False, 1), half("Who?", "Mate.", True, 2)
+    result = build(good, bad, other)
+    (found,) = result.kept.to_pylist()
+    assert (found["id"], found["chosen"], found["rejected"]) == (good["id"], good["chosen"], bad["rejected"])
+    entries = {row["row_id"]: row for row in result.ledger.to_pylist()}
+    assert (entries[bad["id"]]["reason"], entries[bad["id"]]["evidence_id"]) == ("used_as_rejected", good["id"])
+    assert entries[other["id"]]["reason"] == "unpaired"
+    assert result.report["origins"]["labelled"]["n_used"] == 1
+
+
+def test_each_labelled_answer_is_used_once_whatever_the_order():
+    halves = [half("Why?", f"Good {i}.", True, i) for i in range(3)]
+    halves += [half("Why?", f"Bad {i}.", False, 10 + i) for i in range(5)]
+    forward, backward = build(*halves), build(*reversed(halves))
+    assert forward.kept.num_rows == 3
+    assert len({str(row["rejected"]) for row in forward.kept.to_pylist()}) == 3
+    assert set(forward.kept["id"].to_pylist()) == set(backward.kept["id"].to_pylist())
+    assert reasons(forward.ledger) == {"used_as_rejected": 3, "unpaired": 2}
+
+
+def test_a_labelled_answer_without_text_is_no_half():
+    assert reasons(build(half("Why?", "", True, 0), half("Why?", "Rain.", False, 1), max_drop_fraction=1).ledger) == {
+        "used_as_rejected": 1,
+        "empty_answer": 1,
+    }
+
+
+def test_imported_pairs_below_the_margin_go_and_those_without_scores_stay():
+    scored = [pair("Why?", "Wind.", "Rain.", i) | {"chosen_score": 3.0, "rejected_score": 3.0 - i} for i in (1, 2)]
+    scored[1]["chosen"][0]["content"] = "Storm."
+    result = build(*scored, pair("Who?", "Mate.", "Cook.", 9), imported_min_margin=2)
+    assert result.kept["row"].to_pylist() == [2, 9]
+    (dropped,) = [row for row in result.ledger.to_pylist() if row["decision"] == "dropped"]
+    assert (dropped["reason"], dropped["score"]) == ("below_min_margin", 1.0)
+
+
+LONG_ANSWER = " ".join(f"word{i}" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("rejected", "measure"),
+    [
+        (LONG_ANSWER.replace("word59", "word99"), "3-word shingles"),
+        (LONG_ANSWER.replace("word20", "x").replace("word40", "y"), "edit ratio"),
+    ],
+)
+def test_nearly_equal_answers_go_with_the_measure(rejected, measure):
+    result = build(pair("Why?", LONG_ANSWER, rejected), pair("Who?", "Mate.", "Cook.", 1))
+    (dropped,) = [row for row in result.ledger.to_pylist() if row["decision"] == "dropped"]
+    assert dropped["reason"] == "near_duplicate_answers"
+    assert dropped["detail"].startswith(measure)
+    assert 0.9 < dropped["score"] < 1
+    assert result.report["near_duplicates"]["n"] == 1
+    assert build(pair("Why?", LONG_ANSWER, rejected), near_duplicates=None).kept.num_rows == 1
+
+
+def test_nearly_equal_answers_that_a_check_told_apart_stay_unless_asked_otherwise():
+    checked = pair("Why?", LONG_ANSWER, LONG_ANSWER.replace("word59", "word99")) | {"ranker": "check:exact_match"}
+    assert build(checked).kept.num_rows == 1
+    strict = build(checked, near_duplicates={"spare_checked": False}, max_drop_fraction=1)
+    assert reasons(strict.ledger) == {"near_duplicate_answers": 1}
+
+
+def test_a_reworded_short_prompt_of_the_test_split_is_found():
+    dataset = sft(row("t", "How do I replace the seal of the starboard winch?", "Unscrew it.", "test"))
+    near = pair("how do I replace a seal of the starboard winch", "Pull.", "Push.")
+    far = pair("How do I replace the rope of the port crane?", "Pull.", "Push.", 1)
+    result = build_preferences(
+        preferences(near, far), dataset, no_samples, PreferenceSettings(max_prompt_similarity=0.6)
+    )
+    (dropped,) = [entry for entry in result.ledger.to_pylist() if entry["decision"] == "dropped"]
+    assert (dropped["row_id"], dropped["reason"]) == (near["id"], "near_duplicate_of_test")
+    assert dropped["evidence_id"] == "t"
+    assert result.report["test_overlap"]["n"] == 1
+
+
 def test_no_preference_source_gives_an_empty_table():
     result = build()
     assert (result.kept.num_rows, result.ledger.num_rows) == (0, 0)

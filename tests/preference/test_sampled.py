@@ -1,18 +1,16 @@
 import itertools
-import json
 
 import pytest
 from pydantic import ValidationError
 
 from steps.chat.generation import Generated
-from steps.judging.llm_judge import LLMJudgeSettings
 from steps.ledger import reasons
-from steps.llm.client import ChatClient
-from steps.llm.endpoint import EndpointSettings
 from steps.preference.build import PreferenceSettings, build_preferences
-from steps.preference.sampled import SampledSettings, choose_prompts
-from tests.llm.server import FakeEndpoint
+from steps.preference.sampled import choose_prompts
+from steps.preference.sampled_settings import SampledSettings
+from steps.preference.sampling import SamplingSettings
 from tests.preference.conftest import answers, preferences, row, sft
+from tests.preference.judges import judged
 
 GOOD, HALF, BAD = "## TL;DR\n- pump failed\n- crane idle", "## TL;DR\n- pump failed", "Nothing happened."
 DATASET = sft(
@@ -26,7 +24,7 @@ def build(samples, dataset=DATASET, **settings):
     """Sample from a list: one list of answers per training prompt."""
     prompts_seen = []
 
-    def sample(prompts):
+    def sample(prompts, generation):
         prompts_seen.extend(prompts)
         return [list(generated) for generated in samples]
 
@@ -122,29 +120,6 @@ def test_prompts_are_chosen_by_kind_and_seed_and_not_by_place():
     assert set(choose_prompts(sft(*rows), settings, 2)["id"].to_pylist()) != chosen
 
 
-def test_a_judge_ranks_samples_and_an_unscored_sample_is_left_out(tmp_path):
-    def grade(messages):
-        graded = messages[-1]["content"].split("BEGIN ANSWER")[1]
-        score = next((score for word, score in (("good", 5), ("fair", 3), ("bad", 1)) if word in graded), None)
-        return "no verdict" if score is None else json.dumps({"rationale": "seen", "score": score})
-
-    with FakeEndpoint(grade) as endpoint:
-        settings = EndpointSettings(
-            base_url=endpoint.base_url, model="grader", cache_path=str(tmp_path / "replies.sqlite"), backoff_s=0.001
-        )
-        sampled = SampledSettings(ranker="judge", llm=LLMJudgeSettings(endpoint=settings), min_margin=1.0)
-        result = build_preferences(
-            preferences(),
-            DATASET,
-            lambda prompts: [answers("odd one", "fair", "good", "bad")],
-            PreferenceSettings(imported=False, sampled=sampled),
-            ChatClient(settings).complete_all,
-        )
-    (pair,) = result.kept.to_pylist()
-    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("good", "bad")
-    assert (pair["ranker"], pair["chosen_score"], pair["rejected_score"]) == ("judge:grader", 5.0, 1.0)
-
-
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -152,7 +127,16 @@ def test_a_judge_ranks_samples_and_an_unscored_sample_is_left_out(tmp_path):
         ({"ranker": "check:defect_score"}, "never makes preferences"),
         ({"ranker": "judge:defect_score"}, "never makes preferences"),
         ({"ranker": "check:beauty"}, "tldr_facts"),
-        ({"ranker": "judge"}, "needs the block llm"),
+        ({"ranker": "judge"}, "not `judges`"),
+        ({"ranker": "judges"}, "needs judges"),
+        ({"ranker": "judges", "judges": [{"type": "defect"}]}, "makes neither preferences"),
+        ({"ranker": "pairwise"}, "needs the block pairwise"),
+        ({"ranker": "pairwise", "pairwise": {"type": "defect"}}, "makes neither preferences"),
+        (judged("a", "a"), "share a name"),
+        ({**judged("a", "b"), "quorum": 3}, "more than the 2 judges"),
+        ({**judged("a"), "reference_as_chosen": True}, "needs a check"),
+        ({**judged("a"), "pairing": "right_vs_wrong"}, "needs a check"),
+        ({"ranker": "check:tldr_facts", "generation": {"temperatures": [0.1, 0.2, 0.3, 0.4, 0.5]}}, "unused"),
         ({"ranker": "check:tldr_facts", "min_margin": 0}, "greater than 0"),
         ({"ranker": "check:tldr_facts", "generation": {"samples_per_prompt": 1}}, "greater than or equal to 2"),
     ],
@@ -170,3 +154,35 @@ def test_a_partly_given_generation_block_stays_warm():
 def test_settings_without_any_origin_are_refused():
     with pytest.raises(ValidationError, match="no preferences"):
         PreferenceSettings(imported=False)
+
+
+def test_samples_are_spread_over_the_temperatures_each_with_a_seed_of_its_own():
+    generation = SamplingSettings(temperatures=(0.7, 1.0), samples_per_prompt=5, seed=3, max_new_tokens=9)
+    spread = [(one.temperature, one.samples_per_prompt, one.seed) for one in generation.at_each_temperature()]
+    assert spread == [(0.7, 3, 3), (1.0, 2, 4)]
+    assert {one.max_new_tokens for one in generation.at_each_temperature()} == {9}
+
+
+def test_one_temperature_samples_as_it_always_did():
+    (only,) = SamplingSettings(temperature=1.0, samples_per_prompt=4, seed=3).at_each_temperature()
+    assert (only.temperature, only.samples_per_prompt, only.seed) == (1.0, 4, 3)
+
+
+def test_a_prompt_near_the_test_split_is_not_sampled():
+    near = row("n", "Summarise the long note about the harbour crane and pump please", GOOD)
+    test = row("t", "Summarise the long note about the harbour crane and the pump please", GOOD, "test")
+    dataset = sft(row("a", "Summarise note A", GOOD), near, test)
+    sampled = SampledSettings(ranker="check:tldr_facts")
+    prompts_seen = []
+
+    def sample(prompts, generation):
+        prompts_seen.extend(prompts)
+        return [answers(GOOD, BAD) for _ in prompts]
+
+    settings = PreferenceSettings(imported=False, sampled=sampled, max_prompt_similarity=0.7)
+    result = build_preferences(preferences(), dataset, sample, settings)
+    assert [prompt[0]["content"] for prompt in prompts_seen] == ["Summarise note A"]
+    (dropped,) = [entry for entry in result.ledger.to_pylist() if entry["decision"] == "dropped"]
+    assert (dropped["row_id"], dropped["reason"], dropped["evidence_id"]) == ("n", "near_duplicate_of_test", "t")
+    assert dropped["score"] == 0.75  # 9 of 12 word pairs
+    assert result.report["test_overlap"]["reasons"] == {"near_duplicate_of_test": 1}

@@ -1,0 +1,60 @@
+"""What a run asked of models, for its summary: requests, cache hits, tokens, money, waiting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def asked_of(reports: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what `steps.llm.usage` says of each stage and model that was asked.
+
+    Args:
+        reports: Artifacts of the run by name.
+
+    Returns:
+        One entry per stage and model, in the order of the stages.
+    """
+    curation = reports.get("curation_report", {})
+    stages = {name: curation.get(name) or {} for name in ("synthesise", "judge")}
+    stages["preferences"] = reports.get("preference_report", {})
+    return [
+        {"stage": stage, "model": model, **usage}
+        for stage, report in stages.items()
+        for model, usage in report.get("usage", {}).items()
+    ]
+
+
+def asked_table(asked: list[dict[str, Any]]) -> Table:
+    """Render it for a terminal."""
+    table = Table("stage", "model", title="Models asked", title_justify="left")
+    for name in ("requests", "cached", "failed", "tokens in / out", "paid", "saved", "p50 / p90 / p99"):
+        table.add_column(name, justify="right")
+    for one in asked:
+        counts = (f"{one[key]:,}" for key in ("n_requests", "n_cached", "n_failed"))
+        tokens = f"{one['prompt_tokens']:,} / {one['completion_tokens']:,}"
+        money = (usd(one["cost_usd"]), usd(one["saved_usd"]))
+        table.add_row(one["stage"], one["model"], *counts, tokens, *money, latency(one["latency_s"]))
+    return table
+
+
+def usd(amount: float | None) -> str:
+    """Write an amount of money; a price that is unknown is no 0.
+
+    >>> usd(0.004), usd(1234.5), usd(None)
+    ('$0.0040', '$1,234.50', 'unknown')
+    """
+    if amount is None:
+        return "unknown"
+    return f"${amount:,.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
+
+
+def latency(seconds: dict[str, float | None]) -> str:
+    """Write the percentiles p50, p90 and p99; nothing where no reply was waited for.
+
+    >>> latency({"p50": 0.21, "p90": 1.0, "p99": 12.345})
+    '0.21 / 1 / 12 s'
+    """
+    values = [seconds[name] for name in ("p50", "p90", "p99")]
+    return " / ".join(f"{value:.2g}" for value in values if value is not None) + " s" if None not in values else ""
