@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from steps.synthesis.chunks import Chunk, CountTokens, chunk_document
+from steps.synthesis.chunks import Chunk, chunk_document
 from steps.synthesis.generation_settings import GenerationSettings, GroundingJudgeSettings
 from steps.synthesis.people import Seed, load_personas, load_seeds
+from steps.synthesis.pieces import CountTokens
 from steps.synthesis.plan import Origin, Unit, plan_units
 from steps.synthesis.prompts import PromptKind, Shown, SynthesisPrompt, render
 from steps.tables import batches_of
