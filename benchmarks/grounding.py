@@ -195,9 +195,11 @@ def page(result: dict[str, Any]) -> str:
         "Tool results: llamafactory-demo, by whether the number of the conversation is odd. Questions, since there are "
         "no answers: zenml-llm-guide-qa, odd rows, against their own page.",
         "",
-        "The rows of llm-eng-handbook name no article, and nothing in them comes from one: the peer's generator never "
-        f"looked at its extracts, and only {named} name anything besides AI and language models. So "
-        "they are held against the extract that is nearest by TF-IDF, which is hardest for a check; a drop is right.",
+        "The rows of llm-eng-handbook name no article. Undoing the peer's shuffle puts the five of an extract side by "
+        "side, but of some eighty that were read none speaks of what its article is about, preferred answers mention "
+        f"fishery and novels, and only {named} name anything besides AI and language models: "
+        "the generator did not keep to its extracts. So there are no true answers here. Each is held against the "
+        "extract that is nearest by TF-IDF, which is hardest for a check, and nearly every drop is right.",
         "",
         *_tables(real["thresholds"], result["default"]),
     ]

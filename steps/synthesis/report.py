@@ -30,9 +30,9 @@ _STEP = re.compile(
     r"^\s*(?:\d+[.)]|step \d+|first\b|then\b|next\b|finally\b|therefore\b|[-*] )", re.IGNORECASE | re.MULTILINE
 )
 #: Bounds of the warnings. Measured on five public sets: repeated instructions are 0 to 3 % of four of them and 25 % of
-#: llm-eng-handbook, which is bad for it; the commonest first word begins 11 % (self-instruct seeds, by people) to 21 % of
-#: the varied ones and 45 and 54 % of the two that ask in one form only (GPTeacher role-play, questions on ZenML). The
-#: share of grounded pairs lies below the 80 % or so that the check keeps of good answers
+#: llm-eng-handbook, which is bad for it; the commonest first word begins 11 % (self-instruct seeds, by people) to 21 %
+#: of the varied ones, and 45 and 54 % of the two that ask in one form only (GPTeacher role-play, questions on ZenML).
+#: The share of grounded pairs lies below the 80 % or so that the check keeps of good answers
 #: (benchmarks/results/grounding.md). The other two are choices. Below 50 rows, shares are chance.
 MIN_ROWS_TO_WARN = 50
 MAX_KIND_SHARE, MAX_FIRST_WORD_SHARE, MAX_DUPLICATE_SHARE = 0.8, 0.4, 0.1

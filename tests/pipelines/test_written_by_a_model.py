@@ -81,7 +81,7 @@ def written(folder: Path, base_url: str) -> Path:
             "filter": {"length": {"min_answer_words": 4}},
             "dedup": {"semantic": None},
             "judge": {"judge": "none"},
-            "split": {"test_fraction": 0.33, "validation_fraction": 0.33},
+            "split": {"stratify": "exact", "test_fraction": 0.4, "validation_fraction": 0},
         },
         "model": {"tiny": {"hidden_size": 32, "n_layers": 1, "n_heads": 2, "vocab_size": 400, "steps": 4}},
     }
