@@ -28,8 +28,8 @@ _STOP = frozenset(
 )
 #: Thanks, greetings and offers around an answer.
 _COURTESY = re.compile(
-    r"(?:sure|certainly|of course|absolutely|great|thank(?:s| you)|you['’]re welcome|i hope|hope this|feel free|"
-    r"let me know|enjoy|have a|happy to|glad to|here (?:is|are)|here['’]s)\b",
+    r"(?:sure|certainly|of course|absolutely|great)\s?[!,.]|(?:thank(?:s| you)|you['’]re welcome|i hope|hope this|"
+    r"feel free|let me know|enjoy|have a|happy to|glad to|here (?:is|are)|here['’]s)\b",
     re.IGNORECASE,
 )
 _MAX_COURTESY_STEMS = 5
