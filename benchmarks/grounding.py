@@ -190,7 +190,7 @@ def page(result: dict[str, Any]) -> str:
         "## What real models wrote",
         "",
         f"{real['cpu_ms_per_pair']:.1f} ms of CPU a pair. Passages, with what people said of the answers: "
-        "openinstruct-humaneval, the tasks whose answer is to be found in the prompt (four models and people wrote "
+        "openinstruct-humaneval, the tasks whose answer is to be found in the prompt (several models wrote "
         "them). Acceptable is not the same as supported: some accepted answers add what the passage does not say. "
         "Tool results: llamafactory-demo, by whether the number of the conversation is odd. Questions, since there are "
         "no answers: zenml-llm-guide-qa, odd rows, against their own page.",

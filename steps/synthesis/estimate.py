@@ -18,7 +18,7 @@ from steps.tables import batches_of
 
 #: How full chunks are: mean of 400 documents of techdocs in chunks of 600 tokens (407 of 600).
 MEAN_FILL = 0.68
-#: Share of pairs that grounding is expected to keep: it kept 84 to 93 % of what good models wrote from a text
+#: Share of pairs that grounding is expected to keep: it kept 76 to 93 % of what good models wrote from a text
 #: (benchmarks/results/grounding.md); a weak generator loses more.
 KEPT_SHARE = 0.85
 #: Tokens of a chat template for each message.

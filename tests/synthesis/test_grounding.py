@@ -70,9 +70,9 @@ def test_what_the_text_does_not_say_is_dropped_with_the_evidence(answer: str, re
         assert f"lacks {missing}" in str(finding.detail)
 
 
-RECORD = """Fitness logs since January 5, 2024. The app computes the BMI, 22.00 for this user, and needs no login.
+RECORD = """Fitness logs since January 5, 2024. The app computes the BMI, 22.00 for this user, and shows it daily.
 
-Teachers prepare every lesson in pairs and expect questions. World Health Organization guidelines set the bounds.
+Teachers prepare every lesson in pairs and expect questions. European Space Agency guidelines set the bounds.
 """
 
 
@@ -80,7 +80,7 @@ Teachers prepare every lesson in pairs and expect questions. World Health Organi
     "answer",
     [
         "The Body Mass Index (BMI) of this user is 22.",
-        "The WHO guidelines set the bounds.",
+        "The ESA guidelines set the bounds.",
         "Measure: BMI\nOwner: this user\nForm Factor: app",
         "- **Computed Figure**: the BMI of this user",
         "| Person | Duty |\n|---|---|\n| Teachers | prepare lessons in pairs |",
