@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,18 +10,12 @@ from pydantic import Field, model_validator
 
 from steps.rows import content_id
 from steps.settings import Settings
-from steps.synthesis.pairs import NAVIGATION, strip_number
+from steps.synthesis.pieces import CountTokens, Piece, fitting, pieces_of, trimmed
 from steps.synthesis.sentences import sentence_spans
-from steps.synthesis.structure import normalise, parse_blocks, sections_of
-
-#: Counts the tokens of each text, e.g. `steps.filtering.tokens.token_counter`.
-CountTokens = Callable[[list[str]], list[int]]
 
 #: A chunk that is filled to this share ends before a heading as high as its own first one, so that one chunk speaks
 #: of one thing; below it, another request would cost more than the mixture harms.
 FULL_ENOUGH = 0.5
-_LINE = re.compile(r"[^\n]*\n?")
-_BETWEEN_DEFINITIONS = re.compile(r"\n\s*\n(?=\S)")
 
 
 class ChunkSettings(Settings):
@@ -70,20 +63,6 @@ class Chunked(NamedTuple):
     """Chunks left out because they hold fewer than `min_tokens`."""
 
 
-class _Piece(NamedTuple):
-    """What stays together: a block, a heading, or a part of a block that is too long."""
-
-    start: int
-    end: int
-    is_code: bool
-    leads: bool
-    """A heading, or a lead-in that ends with a colon: it never stands last in a chunk."""
-    level: int
-    headings: tuple[str, ...]
-    skipped: bool
-    n_tokens: int = 0
-
-
 def chunk_document(row: Mapping[str, Any], settings: ChunkSettings, count_tokens: CountTokens) -> Chunked:
     """Cut a document into chunks.
 
@@ -96,18 +75,18 @@ def chunk_document(row: Mapping[str, Any], settings: ChunkSettings, count_tokens
         count_tokens: Counts tokens; the budget holds by it for every chunk.
     """
     text = row["text"]
-    whole = _trimmed(text, 0, len(text))
+    whole = trimmed(text, 0, len(text))
     title: tuple[str, ...] = (row["title"],) if row.get("title") else ()
     if whole[0] == whole[1]:
         return Chunked([], 0, 0)
     n_tokens = count_tokens([text[slice(*whole)]])[0]
-    pieces = _pieces(text, row["format"], title)
+    pieces = pieces_of(text, row["format"], title)
     if n_tokens <= settings.max_tokens:
         spans, n_cut = [(whole[0], whole[1], title)], 0
     else:
         budget = settings.max_tokens - settings.overlap_tokens
-        fitting, n_cut = _fitting(text, pieces, budget, count_tokens)
-        spans = list(_packed(text, fitting, budget, count_tokens))
+        fit, n_cut = fitting(text, pieces, budget, count_tokens)
+        spans = list(_packed(text, fit, budget, count_tokens))
         spans = _overlapped(text, spans, settings.overlap_tokens, count_tokens)
     sizes = count_tokens([text[start:end] for start, end, _ in spans])
     chunks = [
@@ -119,96 +98,11 @@ def chunk_document(row: Mapping[str, Any], settings: ChunkSettings, count_tokens
     return Chunked(long_enough, n_cut, len(chunks) - len(long_enough))
 
 
-def _pieces(text: str, format_name: str, title: tuple[str, ...]) -> list[_Piece]:
-    """Return headings and blocks in order."""
-    if format_name == "code":
-        bounds = [0, *(found.end() for found in _BETWEEN_DEFINITIONS.finditer(text)), len(text)]
-        spans = [_trimmed(text, start, end) for start, end in pairwise(bounds)]
-        return [_Piece(start, end, True, False, 0, title, False) for start, end in spans if start < end]
-    pieces = []
-    for section in sections_of(parse_blocks(normalise(text, format_name)), len(text)):
-        above = [*section.parents, section.heading] if section.heading else list(section.parents)
-        skipped = any(NAVIGATION.fullmatch(strip_number(head.text)) for head in above)
-        names = tuple(head.text for head in section.parents)
-        headings = title + (names[1:] if title and names[:1] == title else names)
-        if section.heading:
-            head = section.heading
-            pieces.append(_Piece(head.start, head.end, False, True, head.level, headings, skipped))
-            headings = headings if (head.text,) == title else (*headings, head.text)
-        for block in section.blocks:
-            leads = block.kind == "paragraph" and block.text.endswith(":")
-            pieces.append(_Piece(block.start, block.end, block.kind == "code", leads, 0, headings, skipped))
-    return pieces
-
-
-def _fitting(text: str, pieces: list[_Piece], budget: int, count_tokens: CountTokens) -> tuple[list[_Piece], int]:
-    """Return the pieces with their tokens, those above the budget cut at the best borders that they have."""
-    sizes = count_tokens([text[piece.start : piece.end] for piece in pieces]) if pieces else []
-    fitting: list[_Piece] = []
-    n_cut = 0
-    for piece, size in zip(pieces, sizes, strict=True):
-        if size <= budget:
-            fitting.append(piece._replace(n_tokens=size))
-            continue
-        n_cut += not piece.skipped
-        spans = list(_cut(text, (piece.start, piece.end), budget, count_tokens, 0))
-        counts = count_tokens([text[start:end] for start, end in spans])
-        fitting += [
-            piece._replace(start=start, end=end, n_tokens=count, leads=False)
-            for (start, end), count in zip(spans, counts, strict=True)
-        ]
-    return fitting, n_cut
-
-
-def _cut(
-    text: str, span: tuple[int, int], budget: int, count_tokens: CountTokens, finer: int
-) -> Iterator[tuple[int, int]]:
-    """Yield parts within the budget: whole lines, whole sentences of a longer line, whole words of longer ones."""
-    parts = list(_BORDERS[finer](text, *span))
-    sizes = count_tokens([text[start:end] for start, end in parts])
-    held: tuple[int, int] | None = None
-    for part, size in zip(parts, sizes, strict=True):
-        if held is not None and count_tokens([text[held[0] : part[1]]])[0] <= budget:
-            held = (held[0], part[1])
-            continue
-        if held is not None:
-            yield held
-        held = part
-        if size > budget:
-            held = None
-            yield from _cut(text, part, budget, count_tokens, finer + 1) if finer + 1 < len(_BORDERS) else [part]
-    if held is not None:
-        yield held
-
-
-def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for line in _LINE.finditer(text, start, end):
-        low, high = _trimmed(text, line.start(), line.end(), indent=True)
-        if low < high:
-            yield low, high
-
-
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    return ((start + low, start + high) for low, high in sentence_spans(text[start:end]))
-
-
-def _words(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    return (word.span() for word in re.compile(r"\S+").finditer(text, start, end))
-
-
-def _characters(_text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    return ((at, at + 1) for at in range(start, end))
-
-
-#: Ever finer borders. A "word" above the budget is a script without spaces, or no language at all.
-_BORDERS = (_lines, _sentences, _words, _characters)
-
-
 def _packed(
-    text: str, pieces: Sequence[_Piece], budget: int, count_tokens: CountTokens
+    text: str, pieces: Sequence[Piece], budget: int, count_tokens: CountTokens
 ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """Yield the spans of chunks: pieces in order, as many as fit, broken at headings rather than within sections."""
-    held: list[_Piece] = []
+    held: list[Piece] = []
     for number, piece in enumerate(pieces):
         if piece.skipped:
             yield from _closed(text, held, budget, count_tokens)
@@ -223,7 +117,7 @@ def _packed(
     yield from _closed(text, held, budget, count_tokens)
 
 
-def _begins_new(held: list[_Piece], piece: _Piece, used: int, section: int, budget: int) -> bool:
+def _begins_new(held: list[Piece], piece: Piece, used: int, section: int, budget: int) -> bool:
     if used + piece.n_tokens > budget:
         return True
     if not piece.level or all(one.leads for one in held):
@@ -233,7 +127,7 @@ def _begins_new(held: list[_Piece], piece: _Piece, used: int, section: int, budg
     return is_full and (piece.level <= top or used + section > budget)
 
 
-def _section_tokens(pieces: Sequence[_Piece], number: int) -> int:
+def _section_tokens(pieces: Sequence[Piece], number: int) -> int:
     """Return the tokens of a heading and the blocks under it."""
     total = pieces[number].n_tokens
     for piece in pieces[number + 1 :]:
@@ -243,7 +137,7 @@ def _section_tokens(pieces: Sequence[_Piece], number: int) -> int:
     return total
 
 
-def _leading_end(held: list[_Piece]) -> list[_Piece]:
+def _leading_end(held: list[Piece]) -> list[Piece]:
     """Return the headings and lead-ins at the end, which belong to what comes; none if nothing else is there."""
     stop = len(held)
     while stop and held[stop - 1].leads:
@@ -252,7 +146,7 @@ def _leading_end(held: list[_Piece]) -> list[_Piece]:
 
 
 def _closed(
-    text: str, held: list[_Piece], budget: int, count_tokens: CountTokens
+    text: str, held: list[Piece], budget: int, count_tokens: CountTokens
 ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """Yield the chunk of these pieces; in two where the white space between them breaks the budget."""
     if not held or all(piece.level for piece in held):
@@ -280,10 +174,3 @@ def _overlapped(
         first = next((border for border, size in zip(borders, added, strict=True) if size <= overlap), start)
         found.append((first, end, headings))
     return found
-
-
-def _trimmed(text: str, start: int, end: int, indent: bool = False) -> tuple[int, int]:
-    """Return the span without white space around it; with `indent`, that of its first line stays."""
-    part = text[start:end]
-    left = 0 if indent and part.strip() else len(part) - len(part.lstrip())
-    return start + left, max(start + left, end - (len(part) - len(part.rstrip())))

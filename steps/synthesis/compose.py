@@ -11,8 +11,8 @@ import pyarrow as pa
 from steps.ledger import check_drop_fraction
 from steps.mixing.guidance import TaskType
 from steps.rows import GENERATIONS, LEDGER, table
-from steps.synthesis.chunks import CountTokens
 from steps.synthesis.generate import Complete, Generated, generate
+from steps.synthesis.pieces import CountTokens
 from steps.synthesis.report import report_on
 from steps.synthesis.synthesise import SynthesisSettings, synthesise
 

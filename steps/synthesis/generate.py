@@ -15,7 +15,7 @@ from steps.llm.budget import Budget
 from steps.llm.models import open_client
 from steps.llm.request import ChatRequest, Reply
 from steps.rows import EXAMPLES, GENERATIONS, LEDGER, table
-from steps.synthesis.chunks import Chunked, CountTokens, chunk_document
+from steps.synthesis.chunks import Chunked, chunk_document
 from steps.synthesis.evolution import evolution_units, not_evolved
 from steps.synthesis.generation_rows import STAGE, call_of, decision_of, example_of, grounding_of, revision_of
 from steps.synthesis.generation_settings import GenerationSettings
@@ -23,6 +23,7 @@ from steps.synthesis.grounding import STAGE as GROUND
 from steps.synthesis.grounding import Finding, GroundDrop, ground
 from steps.synthesis.grounding_judge import judge_requests, questions, read_verdicts
 from steps.synthesis.people import load_personas, load_seeds
+from steps.synthesis.pieces import CountTokens
 from steps.synthesis.plan import Origin, Unit, plan_units
 from steps.synthesis.prompts import LoadedPrompt, PromptKind, fence_of, render
 from steps.synthesis.replies import UNGENERATED, Read, read_reply
@@ -33,8 +34,8 @@ Complete = Callable[[Sequence[ChatRequest]], list[Reply]]
 #: A kept or checked row with the request that it came from.
 Made = tuple[Unit, dict[str, Any]]
 
-#: Requests that are in memory at once, with their chunks: some 20 MB. At 64 requests in flight the wait for the slowest
-#: of them weighs less than two parts in a hundred.
+#: Requests that are in memory at once: with chunks of 5 KB about 20 MB. At 64 requests in flight a batch is 64 rounds,
+#: so that waiting for its slowest reply, where that takes twice the mean, costs one round of 64.
 BATCH_UNITS = 4_096
 BATCH_DOCUMENTS = 256
 

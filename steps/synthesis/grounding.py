@@ -59,7 +59,7 @@ def ground(messages: Sequence[Mapping[str, str]], kind: str, chunk: Chunk, setti
     evidence = Evidence(chunk.text, chunk.headings)
     answers = [message["content"] for message in messages if message["role"] == "assistant"]
     claims = [claim for answer in answers for claim in claims_of(answer)]
-    telling = [claim for claim in claims if claim.stems or claim.numbers or claim.names]
+    telling = [claim for claim in claims if claim.is_telling]
     if not telling:
         return Finding(GroundDrop.NO_CLAIM, None, "the answer says nothing that could be held against the text")
     known = known_from(question_of(messages, chunk)) if kind.startswith("reasoning") else ""
@@ -94,7 +94,7 @@ def _cut(text: str) -> str:
 def shown_claims(row: Mapping[str, Any]) -> list[str]:
     """Return the claims of a row's assistant turns, as a judge is shown them."""
     turns = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
-    return [claim.text for turn in turns for claim in claims_of(turn) if claim.stems or claim.numbers or claim.names]
+    return [claim.text for turn in turns for claim in claims_of(turn) if claim.is_telling]
 
 
 def quoted_in(evidence: str, chunk: Chunk) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from steps.synthesis.claims import Statement, evidence_of
+from steps.synthesis.claims import Statement, evidence_of, stem
 from steps.synthesis.orders import is_order
 
 #: Sentences side by side that may support a claim together.
@@ -18,6 +18,11 @@ WINDOW = 3
 MIN_CONTENT_WORDS = 3
 #: Two sentences that share so many of their content words (Jaccard) say the same, or deny one another.
 SAME_STATEMENT = 0.6
+#: Words that deny without a "not", so that a sentence with one may say the same as one that has it.
+_DENYING = re.compile(
+    r"\b(?:dispens|lack|absen|avoid|exclud|omit)",
+    re.IGNORECASE,
+)
 #: A count of up to so many things may be the length of a list, which no text needs to spell out.
 MAX_COUNTED = 20
 
@@ -71,7 +76,23 @@ class Evidence:
     def values(self) -> frozenset[str]:
         """All numbers without their units, and the digits within names such as `v2`."""
         digits = (found for one in self.statements for found in re.findall(r"\d+(?:\.\d+)*", one.text))
-        return frozenset([*(number.split(" ")[0] for number in self.numbers), *digits])
+        return frozenset(map(_bare, [*(number.split(" ")[0] for number in self.numbers), *digits]))
+
+    @cached_property
+    def common(self) -> frozenset[str]:
+        """The stems of its words that begin with a small letter: no names of their own."""
+        small = (word for one in self.statements for word in re.findall(r"(?<![\w`./-])[a-z]{4,}", one.text))
+        return frozenset(map(stem, small))
+
+    @cached_property
+    def short(self) -> frozenset[str]:
+        """Its words in capitals, such as `BMI`."""
+        return frozenset(found for one in self.statements for found in re.findall(r"\b[A-Z]{2,}(?=s?\b)", one.text))
+
+    @cached_property
+    def spelt_out(self) -> frozenset[str]:
+        """The initials of its runs of names."""
+        return frozenset(initials for one in self.statements for initials in one.spelt_out)
 
     @cached_property
     def folded(self) -> str:
@@ -102,7 +123,8 @@ def support_of(
     shown = best.text if best is not None and best.stems & claim.stems else ""
     score = _score(claim, evidence)
     numbers = sorted(number for number in claim.numbers if not _has_number(number, evidence, counts, known))
-    names = sorted(name for name in claim.names if not _has_name(name, evidence, known))
+    told = {name for initials, run in claim.spelt_out.items() if initials in evidence.short for name in run}
+    names = sorted(name for name in claim.names - told if not _has_name(name, evidence, known))
     for problem, missing in ((Unsupported.NUMBER, numbers), (Unsupported.NAME, names)):
         if missing and problem not in off:
             return Support(claim.text, score, shown, problem, tuple(missing))
@@ -126,7 +148,9 @@ def _denied_by(claim: Statement, evidence: Evidence) -> str | None:
     if claim.is_code or len(claim.stems) < MIN_CONTENT_WORDS:
         return None
     same = [one for one in evidence.statements if _likeness(one.stems, claim.stems) >= SAME_STATEMENT]
-    if not same or any(one.is_negated == claim.is_negated for one in same):
+    if not same or any(one.is_negated == claim.is_negated or _DENYING.search(one.text) for one in same):
+        return None
+    if _DENYING.search(claim.text):
         return None
     return same[0].text
 
@@ -144,12 +168,22 @@ def _has_number(number: str, evidence: Evidence, counts: frozenset[int], known: 
         return True
     others = {one for one in evidence.numbers if one.startswith(f"{value} ")}
     # The same figure in another unit is another quantity; without a unit it may be the one meant.
-    return value in evidence.values and not (unit and others and value not in evidence.numbers)
+    return _bare(value) in evidence.values and not (unit and others and value not in evidence.numbers)
+
+
+def _bare(value: str) -> str:
+    """Return a value without the zeros of a whole amount: 850.00 is 850, though 3.10 is not 3.1."""
+    return re.sub(r"\.0+$", "", value) if value.count(".") == 1 else value
 
 
 def _has_name(name: str, evidence: Evidence, known: str) -> bool:
     folded = _folded(name)
     if not folded or f" {folded} " in evidence.folded or f" {folded} " in known:
+        return True
+    if name in evidence.spelt_out:
+        return True
+    # A word in a title's capitals may be a common one in another form: `Preparation` of what somebody prepared.
+    if name[1:].islower() and stem(name.casefold()) in evidence.common:
         return True
     # Nor does an ending make another name: `Caches` is `cache`, and `Caching-Layer` two words that the text may hold.
     return all(any(f" {form} " in evidence.folded for form in _forms(part)) for part in folded.split())

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 def test_the_books_of_every_stage_balance_and_chain(small_run):
     stages = {stage["stage"]: stage for stage in small_run.summary["stages"]}
-    assert list(stages) == list(LEDGERS)
+    assert list(stages) == [name for name in LEDGERS if name not in {"generate", "ground"}]  # no model writes here
     for stage in stages.values():
         assert stage["n_in"] == stage["n_kept"] + stage["n_dropped"]
         assert sum(stage["reasons"].values()) == stage["n_dropped"]

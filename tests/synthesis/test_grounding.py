@@ -70,6 +70,61 @@ def test_what_the_text_does_not_say_is_dropped_with_the_evidence(answer: str, re
         assert f"lacks {missing}" in str(finding.detail)
 
 
+RECORD = """Fitness logs since January 5, 2024. The app computes the BMI, 22.00 for this user, and shows it daily.
+
+Teachers prepare every lesson in pairs and expect questions. European Space Agency guidelines set the bounds.
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The Body Mass Index (BMI) of this user is 22.",
+        "The ESA guidelines set the bounds.",
+        "Measure: BMI\nOwner: this user\nForm Factor: app",
+        "- **Computed Figure**: the BMI of this user",
+        "| Person | Duty |\n|---|---|\n| Teachers | prepare lessons in pairs |",
+        "Teachers work on Preparation and Expectations of every lesson in pairs.",
+        "Sure! Here is what the record says. The app computes the BMI of this user. Let me know what is unclear!",
+        "The fitness logs begin on 5 January 2024.",
+    ],
+)
+def test_labels_courtesies_and_other_forms_of_a_word_are_no_false_claims(answer: str) -> None:
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
+    assert ground(messages, "question_answering", chunk(RECORD), GroundingSettings()).detail is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("The Basal Energy Rate (BER) of this user is 22.", "unsupported_name"),
+        ("Measure: BMI\nOwner: Margarethe Olsen", "unsupported_name"),
+        ("| Person | Duty |\n|---|---|\n| Teachers | repair the boilers of Osterby |", "unsupported_name"),
+        ("Duration in 90 days: BMI of this user", "unsupported_number"),
+        ("Sure, penguins breed on the southern ice shelf and dive for krill.", "unsupported_wording"),
+        ("Great whales sing opera. The app computes the BMI.", "unsupported_wording"),
+        ("The fitness logs begin on 6 January 2024.", "unsupported_number"),
+    ],
+)
+def test_a_label_or_courtesy_does_not_hide_a_false_claim(answer: str, reason: str) -> None:
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
+    assert ground(messages, "question_answering", chunk(RECORD), GroundingSettings()).drop == reason
+
+
+def test_an_answer_of_courtesies_alone_claims_nothing() -> None:
+    assert found("Sure! Happy to help.").drop == "no_claim"
+
+
+def test_what_dispenses_with_a_thing_does_not_have_it() -> None:
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ""}]
+    text = "The network dispenses with recurrence in its encoder layers."
+    messages[1]["content"] = "The network does not need recurrence in its encoder layers."
+    assert ground(messages, "question_answering", chunk(text), GroundingSettings()).drop is None
+    messages[1]["content"] = "The network needs recurrence in its encoder layers, not in others."
+    assert ground(messages, "question_answering", chunk("The network has recurrence in its encoder layers."),
+                  GroundingSettings()).drop == "unsupported_negation"  # fmt: skip
+
+
 def test_evidence_names_the_claim_and_the_nearest_sentence() -> None:
     finding = found("It is fast. The cache keeps the answers of slow requests for 90 minutes.", max_unsupported_share=0)
     assert "“The cache keeps the answers of slow requests for 90 minutes.” lacks 90 min" in str(finding.detail)
