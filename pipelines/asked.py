@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from rich.table import Table
 
+#: The step in which each stage asks.
+STEPS = {
+    "synthesise": "synthesise_examples",
+    "judge": "judge_examples",
+    "preferences": "build_preference_dataset",
+}
 
-def asked_of(reports: dict[str, Any]) -> list[dict[str, Any]]:
+
+def asked_of(reports: dict[str, Any], cached_steps: Collection[str]) -> list[dict[str, Any]]:
     """Return what `steps.llm.usage` says of each stage and model that was asked.
 
     Args:
         reports: Artifacts of the run by name.
+        cached_steps: Steps that did not run: what their reports call paid was paid by an earlier run.
 
     Returns:
         One entry per stage and model, in the order of the stages.
@@ -20,10 +29,22 @@ def asked_of(reports: dict[str, Any]) -> list[dict[str, Any]]:
     stages = {name: curation.get(name) or {} for name in ("synthesise", "judge")}
     stages["preferences"] = reports.get("preference_report", {})
     return [
-        {"stage": stage, "model": model, **usage}
+        {"stage": stage, "model": model, **(_saved(usage) if STEPS[stage] in cached_steps else usage)}
         for stage, report in stages.items()
         for model, usage in report.get("usage", {}).items()
     ]
+
+
+def _saved(usage: dict[str, Any]) -> dict[str, Any]:
+    """Return the usage of a step that was taken from the cache whole: nothing was asked, all of it was saved."""
+    parts = (usage["cost_usd"], usage["saved_usd"])
+    return usage | {
+        "n_cached": usage["n_requests"] - usage["n_failed"],
+        **dict.fromkeys(("attempts", "prompt_tokens", "completion_tokens"), 0),
+        "cost_usd": 0.0,
+        "saved_usd": None if None in parts else sum(parts),
+        "latency_s": dict.fromkeys(usage["latency_s"]),
+    }
 
 
 def asked_table(asked: list[dict[str, Any]]) -> Table:

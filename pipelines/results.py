@@ -51,6 +51,7 @@ def collect(run: PipelineRunResponse, config: RunConfig, wall_s: float) -> Resul
     if "preferences_ledger" in outputs:
         stages += funnel({"preferences": outputs["preferences_ledger"].load()})
     version = run.model_version
+    steps = _steps_of(run)
     summary = {
         "run": run.name,
         "run_id": str(run.id),
@@ -63,11 +64,11 @@ def collect(run: PipelineRunResponse, config: RunConfig, wall_s: float) -> Resul
         "sources": reports.get("curation_report", {}).get("sources", []),
         "splits": reports.get("curation_report", {}).get("splits", {}),
         "tokens": reports.get("curation_report", {}).get("tokens", {}),
-        "asked": asked_of(reports),
+        "asked": asked_of(reports, {step["step"] for step in steps if step["cached"]}),
         "planted": _planted_in(config, outputs) if config.corpus and "curation_report" in outputs else [],
         "models": _models_of(reports.get("evaluation_report", {})),
         "verdict": verdict,
-        "steps": _steps_of(run),
+        "steps": steps,
         "artifacts": _artifacts_of(outputs),
     }
     promoted = verdict is not None and verdict["decision"] == "promote" and "release" in outputs

@@ -10,7 +10,7 @@ from pipelines.results import Results, render_report
 def page():
     """The visible text of a curation's page, made of a small report that `changes` are laid over."""
 
-    def build(usage=None, **changes):
+    def build(usage=None, cached_steps=(), **changes):
         stage = {"stage": "filter", "n_in": 1200, "n_kept": 1197, "n_dropped": 3}
         stage["reasons"] = {"refusal": 2, "near_duplicate": 1}
         evidence = {"row_id": "0123456789abcdef", "evidence_id": None, "score": None, "detail": "<b>no</b>"}
@@ -34,7 +34,7 @@ def page():
         summary = {
             "run": "r", "pipeline": "curate", "model": "m", "model_version": "v", "wall_s": 1.0, "verdict": None,
             "stages": [stage], "sources": [], "splits": {"train": 1000}, "tokens": {"train": tokens}, "planted": [],
-            "asked": asked_of({"preference_report": {"usage": usage or {}}}),
+            "asked": asked_of({"preference_report": {"usage": usage or {}}}, cached_steps),
             "models": {}, "steps": [], "artifacts": [],
         }  # fmt: skip
         html = render_report(Results(summary, {"curation_report": curation}, None)).split("</head>")[1]
@@ -75,6 +75,9 @@ def test_what_models_were_asked_stands_in_the_page_with_money_cache_hits_and_wai
     usage |= {"prompt_tokens": 9000, "completion_tokens": 800, "cost_usd": 1.5, "saved_usd": 0.004}
     text = page(usage={"m": usage})
     assert "preferences m 1,200 200 3 9,000 800 $1.50 $0.0040 0.2 / 0.5 / 2 s" in text
+    assert "preferences m 1,200 1,197 3 0 0 $0.00 $1.50" in page(
+        {"m": usage}, cached_steps={"build_preference_dataset"}
+    )
 
 
 def test_an_unknown_price_is_not_shown_as_free(page):

@@ -10,6 +10,7 @@ import yaml
 from zenml.client import Client
 
 from pipelines.runner import Outcome, run_config
+from steps.judging.rubric import load_rubric
 from steps.synthesis.prompts import load_prompt
 from tests.llm.server import FakeEndpoint
 from tests.synthesis.generators import material_of
@@ -52,10 +53,13 @@ crumbs for the next rye dough. Every crate carries the date of baking in chalk o
 N_PAIRS = 3
 #: What the endpoint says that it serves under the name that was asked for.
 SERVED = "fake-writer-2026"
+CRITERIA = load_rubric("helpfulness_v2").rubric.criteria
 
 
 def answer_from(messages: list[dict[str, str]]) -> str:
-    """Ask about sentences of the material and answer with them; the last answer of each is made up."""
+    """Ask about sentences of the material and answer with them; the last answer of each is made up. Grade answers."""
+    if "BEGIN ANSWER" in messages[-1]["content"]:
+        return json.dumps({"rationale": "It says what was asked.", **dict.fromkeys(CRITERIA, 4), "score": 4})
     told = [" ".join(sentence.split()) for sentence in SENTENCE.findall(material_of(messages))][: N_PAIRS - 1]
     pairs = [{"instruction": f"What is said of “{' '.join(one.split()[:6])}”?", "answer": one} for one in told]
     made_up = {
@@ -70,7 +74,9 @@ def written(folder: Path, base_url: str) -> Path:
     (folder / "guides").mkdir(exist_ok=True)
     for name, text in GUIDES.items():
         (folder / "guides" / f"{name}.md").write_text(text)
-    model = {"base_url": base_url, "model": "fake-writer", "backoff_s": 0.01}
+    prices = {"price_per_million_input_usd": 0.5, "price_per_million_output_usd": 2}
+    model = {"base_url": base_url, "model": "fake-writer", "backoff_s": 0.01, **prices}
+    graders = [{"type": "llm", "model": {**model, "model": name, "family": name}} for name in ("one", "two")]
     chunks = {"max_tokens": 200, "min_tokens": 20}
     generate = {"model": model, "kinds": {"question_answering": 1}, "pairs_per_chunk": N_PAIRS, "chunks": chunks}
     config = {
@@ -82,7 +88,7 @@ def written(folder: Path, base_url: str) -> Path:
             "synthesise": {"kinds": ["section"], "generate": generate},
             "filter": {"length": {"min_answer_words": 4}},
             "dedup": {"semantic": None},
-            "judge": {"judge": "none"},
+            "judge": {"judges": graders, "aggregate": "mean"},
             "split": {"stratify": "exact", "test_fraction": 0.4, "validation_fraction": 0},
         },
         "model": {"tiny": {"hidden_size": 32, "n_layers": 1, "n_heads": 2, "vocab_size": 400, "steps": 4}},
@@ -103,11 +109,11 @@ def test_what_a_model_writes_reaches_the_data_set_with_its_origin_and_is_asked_f
     with FakeEndpoint(answer_from) as endpoint:
         config = written(tmp_path, endpoint.base_url)
         outcome = run_config(config)
-        n_asked = len(endpoint.bodies)
-        assert n_asked == len(endpoint.asked) > 0
+        n_sent = len(endpoint.bodies)
+        n_asked = sum("BEGIN MATERIAL" in body["messages"][-1]["content"] for body in endpoint.bodies)
         # Another bound has the step run again, and nothing before it.
         again = run_config(config, ["curation.synthesise.max_drop_fraction=0.5"])
-        assert len(endpoint.bodies) == n_asked
+        assert len(endpoint.bodies) == n_sent
 
     made = outputs_of(outcome, "synthesise_examples")
     generations = made["generations"].to_pylist()
@@ -121,17 +127,29 @@ def test_what_a_model_writes_reaches_the_data_set_with_its_origin_and_is_asked_f
     assert stages["ground"]["n_in"] == sum(row["n_pairs"] for row in generations)
     assert stages["ground"]["reasons"] == {"unsupported_number": n_asked}  # what is made up, once in each reply
 
+    asked = {(one["stage"], one["model"]): one for one in outcome.summary["asked"]}
+    n_judged = stages["judge"]["n_in"]
+    assert {key: one["n_requests"] for key, one in asked.items()} == {
+        ("synthesise", SERVED): n_asked,
+        ("judge", "one-2026"): n_judged,
+        ("judge", "two-2026"): n_judged,
+    }
+    assert all(one["cost_usd"] == pytest.approx(one["n_requests"] * 7e-5) for one in asked.values())
+
     rows = outputs_of(outcome, "mix_dataset")["sft_dataset"].to_pylist()
     generated = [row for row in rows if row["generator"] is not None]
     assert Counter(row["kind"] for row in generated).keys() == {"question_answering"}
     prompt = load_prompt("question_answering_v1", "question_answering")
-    asked = {row["chunk_id"] for row in generations}
+    chunks = {row["chunk_id"] for row in generations}
     for row in generated:
         assert row["generator"] == SERVED
         assert row["prompt_sha256"] == prompt.sha256
-        assert row["chunk_id"] in asked
+        assert row["chunk_id"] in chunks
         assert "Zenith" not in str(row["messages"])
     assert {row["document_id"] for row in generated} == {row["document_id"] for row in rows}
+
+    assert sum(one["cost_usd"] for one in again.summary["asked"]) == 0
+    assert sum(one["saved_usd"] for one in again.summary["asked"]) == pytest.approx(n_sent * 7e-5)
 
     repeated = outputs_of(again, "synthesise_examples")
     assert repeated["examples"]["id"].to_pylist() == made["examples"]["id"].to_pylist()
