@@ -23,6 +23,7 @@ def page():
             "documents": [],
             "dedup": {"minhash": {**dedup, "n_vetoed": 0, "threshold": 0.8}},
             "judge": {},
+            "synthesise": {},
             "split": {"alarms": [], "strata": [], "asked": {"train": 0.8, "validation": 0.1, "test": 0.1}},
             "leaks": {"groups": [], "texts": []},
             "decontaminate": {"action": "drop", "n_texts_compared": 4, "n_protected_texts": protected, "examples": []},
