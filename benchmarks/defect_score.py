@@ -5,7 +5,7 @@
 Whole answers are those of public instruction sets, which are taken for whole; broken ones are copies broken on purpose
 (`steps/judging/defect_corruptions.py`). `held out` trains on one half of a set's instructions and measures on the
 other. `unseen` trains on the answers of one generator and measures on those of another one, to other instructions.
-None of these sets chose the detector's signals or its classifier.
+The detector's signals and classifier were chosen on other sets.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def render(record: dict[str, Any]) -> str:
         "",
         "Signals and classifier were chosen on three other sources (an English preference set's chosen answers, "
         "GPT-4's code instructions, people's dialogues); an earlier detector's recall by kind on the sets below "
-        "showed where to look. No setting was chosen by the figures below. What is usual (words, "
+        "and a look at how their answers end showed where to look. No setting was chosen by the figures below. What is usual (words, "
         "their order, last words, other prompts) is counted in the measured set itself, as it stands and without "
         "labels; a text and what it was made from never count for it. An answer is never cut at the end of a "
         "sentence or line, where the rest would still be an answer.",
