@@ -203,9 +203,9 @@ def render(record: dict[str, Any]) -> str:
         "Signals and classifier were chosen on three other sources (an English preference set's chosen answers, "
         "GPT-4's code instructions, people's dialogues); an earlier detector's recall by kind on the sets below "
         "and a look at how their answers end showed where to look. No setting was chosen by the figures "
-        "below. What is usual (words, their order, last words, other prompts) is counted in the measured set itself, as "
-        "it stands and without labels; a text and what it was made from never count for it. An answer is never cut at the end of a "
-        "sentence or line, where the rest would still be an answer.",
+        "below. What is usual (words, their order, last words, other prompts) is counted in the measured set itself, "
+        "as it stands and without labels; a text and what it was made from never count for it. An answer is never cut "
+        "at the end of a sentence or line, where the rest would still be an answer.",
         "",
         "| set | answers | whose |",
         "|---|---|---|",
