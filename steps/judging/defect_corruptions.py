@@ -67,11 +67,13 @@ def corrupt(kind: Corruption, prompt: str, answer: str, other_answer: str, rng: 
 
 
 def _truncate(answer: str, rng: random.Random) -> str:
-    """Cut within a sentence: at its end the rest would still be an answer."""
+    """Cut within a sentence or line: at its end the rest would still be an answer."""
     if len(answer) < 40:
         return ""
-    cut = answer[: int(len(answer) * rng.uniform(0.3, 0.85))].rstrip()
-    return "" if cut.endswith((".", "!", "?", "。")) else cut
+    at = int(len(answer) * rng.uniform(0.3, 0.85))
+    cut = answer[:at].rstrip()
+    at_end = "\n" in answer[len(cut) : at + 1] or cut.endswith((".", "!", "?", "。"))
+    return "" if at_end else cut
 
 
 def _loop(answer: str, rng: random.Random) -> str:

