@@ -23,8 +23,9 @@ BENCH_LLM_INSTALLED := $(BENCH_LLM_PEERS:%=$(BENCH_LLM_VENVS)/%/.installed)
 quickstart: $(INSTALLED)
 	@$(BIN)/tunesmith run configs/quickstart.yaml
 
+# Two at a time, a file to one process: its fixtures, models and pipeline runs among them, are made once.
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
