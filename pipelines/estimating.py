@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from steps.llm.endpoint import EndpointSettings
 from steps.llm.in_process import InProcessSettings
-from steps.llm.request import ChatRequest, request_key
+from steps.llm.request import ChatRequest, request_keys
 
 CountTokens = Callable[[list[str]], list[int]]
 
@@ -98,7 +98,7 @@ def _look_up(
         return {}, list(requests)
     from steps.llm.cache import ReplyCache
 
-    keys = [request_key(request, settings) for request in requests]
+    keys = request_keys(requests, settings)
     with ReplyCache(Path(path)) as cache:
         cached = cache.get_many(keys)
     return cached, [request for key, request in zip(keys, requests, strict=True) if key not in cached]

@@ -13,7 +13,7 @@ from steps.errors import TunesmithError
 from steps.llm.asking import Asker
 from steps.llm.cache import ReplyCache
 from steps.llm.probe import Capability, Probe, needed
-from steps.llm.request import ChatRequest, Reply, request_key
+from steps.llm.request import ChatRequest, Reply, request_keys
 from steps.llm.transport import Transport
 from steps.llm.writer import ReplyWriter
 from steps.progress import Bar
@@ -153,7 +153,7 @@ class EndpointJob:
         """Take what the cache has, up to and with the next requests that must be asked."""
         while not self._todo and len(self._keys) < len(self._requests):
             some = self._requests[len(self._keys) : len(self._keys) + _LOOK_AHEAD]
-            keys = [request_key(request, self._settings) for request in some]
+            keys = request_keys(some, self._settings)
             new = {key: request for key, request in zip(keys, some, strict=True) if key not in self._seen}
             self._keys += keys
             self._seen |= new.keys()
@@ -187,7 +187,7 @@ class EndpointJob:
                 await self._find_out(request, asker)
                 reply = await asker.complete(request)
                 if reply.error is None and writer is not None:
-                    writer.put(key, _stored(reply))
+                    await writer.put(key, _stored(reply))
             except TunesmithError as error:
                 # The other workers finish what is on its way: it is paid for, and belongs into the cache.
                 self._error = self._error or error

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from steps.llm.endpoint import EndpointSettings
 
+#: One text for one content, whatever the order in which it was put together.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 class Failed(StrEnum):
     """Why a request got no usable reply."""
@@ -88,6 +91,14 @@ def body_of(
     request: ChatRequest, settings: EndpointSettings, structure: Structure = Structure.JSON_SCHEMA
 ) -> dict[str, Any]:
     """Return the JSON body of a chat-completion call; `structure` says how the request's schema is asked for."""
+    body = _plain_body(request, settings)
+    if request.schema is not None:
+        body |= _structured(body["messages"], dict(request.schema), structure)
+    return {**body, **settings.extra_body}
+
+
+def _plain_body(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
+    """Return the body without a word on the reply's form, and without what the settings add."""
     body: dict[str, Any] = {
         "model": settings.model,
         "messages": [{"role": message["role"], "content": message["content"]} for message in request.messages],
@@ -103,16 +114,13 @@ def body_of(
         body["seed"] = settings.seed + request.sample
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    if request.schema is not None:
-        body |= _structured(body["messages"], dict(request.schema), structure)
-    return {**body, **settings.extra_body}
+    return body
 
 
 def _structured(messages: list[dict[str, str]], schema: dict[str, Any], structure: Structure) -> dict[str, Any]:
     """Return what a body needs to ask for an object of the schema."""
     if structure is Structure.JSON_SCHEMA:
-        form = {"name": "reply", "strict": True, "schema": schema}
-        return {"response_format": {"type": "json_schema", "json_schema": form}}
+        return {"response_format": _response_format(schema)}
     if structure is Structure.TOOL:
         function = {"name": REPLY_TOOL, "description": "Takes the reply.", "parameters": schema}
         return {
@@ -120,6 +128,10 @@ def _structured(messages: list[dict[str, str]], schema: dict[str, Any], structur
             "tool_choice": {"type": "function", "function": {"name": REPLY_TOOL}},
         }
     return {"messages": with_schema(messages, schema)}
+
+
+def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
 
 
 def with_schema(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -141,10 +153,25 @@ def request_key(request: ChatRequest, settings: EndpointSettings) -> str:
     not cut off are ever stored, so another limit need not be paid for again. Nor in which way the endpoint is made to
     keep to the schema.
     """
-    decisive = {**body_of(request, settings), "sample": request.sample}
-    del decisive[settings.max_tokens_field]
-    canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    return request_keys([request], settings)[0]
+
+
+def request_keys(requests: Sequence[ChatRequest], settings: EndpointSettings) -> list[str]:
+    """Return the `request_key` of each; a schema that many requests share is written out once."""
+    forms: dict[int, str] = {}  # by the schema's identity: the requests keep it alive
+    keys = []
+    for request in requests:
+        decisive = {**_plain_body(request, settings), **settings.extra_body, "sample": request.sample}
+        del decisive[settings.max_tokens_field]
+        parts = {name: _CANONICAL(value) for name, value in decisive.items()}
+        if request.schema is not None:
+            number = id(request.schema)
+            if number not in forms:
+                forms[number] = _CANONICAL(_response_format(dict(request.schema)))
+            parts["response_format"] = forms[number]
+        canonical = ",".join(f"{_CANONICAL(name)}:{parts[name]}" for name in sorted(parts))
+        keys.append(hashlib.sha256(f"{{{canonical}}}".encode("ascii")).hexdigest())
+    return keys
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
