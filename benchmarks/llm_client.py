@@ -196,6 +196,8 @@ def _introduction(record: dict[str, Any]) -> Iterator[str]:
         "through its model class, in batches of the concurrency, as its pipeline does. CPU is user and system time of "
         "the client's process, start-up not counted. Bare sockets show what the stub can give.\n"
     )
+    if "remark" in record:
+        yield f"{record['remark']}\n"
 
 
 def _clean(record: dict[str, Any]) -> Iterator[str]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+#: Seconds after which a busy event loop lets the thread in that stores replies. With Python's own 5 ms, 256 requests in
+#: flight get a tenth less done.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -14,12 +19,16 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
     On Ctrl-C or SIGTERM the work is cancelled, tidies up, and then the process gets what it was sent.
     """
+    switch_interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(min(switch_interval_s, _SWITCH_INTERVAL_S))
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         _run_here(work)
     else:
         _run_in_thread(work)
+    finally:
+        sys.setswitchinterval(switch_interval_s)
 
 
 def _run_here(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
