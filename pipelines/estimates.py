@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,14 +53,15 @@ def estimates_of(config: RunConfig) -> list[Estimate]:
     """
     curates = config.pipeline in {"curate", "retrain"}
     preferences = config.training.preferences if config.pipeline in {"finetune", "retrain"} else None
+    sources = cache(partial(rows_of_sources, config))  # read once, and only where no version holds the rows
     found: list[Estimate] = []
     if curates and any(models_in(config.curation.synthesise)):
         # Generated rows would be counted as documents to generate from again: the documents decide.
-        found += _generation(config, rows_of_version(config, "documents") or rows_of_sources(config))
+        found += _generation(config, rows_of_version(config, "documents") or sources())
     if curates and any(models_in(config.curation.judge)):
-        found += _judging(config, rows_of_version(config, "unique_examples") or rows_of_sources(config))
+        found += _judging(config, rows_of_version(config, "unique_examples") or sources())
     if preferences is not None and any(models_in(preferences)):
-        found += _preferences(config, rows_of_version(config, "sft_dataset") or rows_of_sources(config))
+        found += _preferences(config, rows_of_version(config, "sft_dataset") or sources())
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from steps.errors import ConfigError
 from steps.judging.decision_client import Decide
 from steps.judging.judge_prompt import JudgePrompt
-from steps.judging.judge_settings import BaseJudgeSettings
+from steps.judging.judge_settings import AskedJudgeSettings
 from steps.judging.pairwise_prompt import (
     PairwiseName,
     both_orders,
@@ -28,7 +28,7 @@ from steps.llm.request import Reply
 WHOLE, CHOICE = "score", "choice"
 
 
-class DecisionSettings(BaseJudgeSettings):
+class DecisionSettings(AskedJudgeSettings):
     """The decision endpoint of `transformers serve` (`<base_url>/systemone`), or the same in this process."""
 
     type: Literal["decision"]
@@ -38,44 +38,22 @@ class DecisionSettings(BaseJudgeSettings):
     """Name of a bundled rubric, or the path of a YAML file; it needs a `question`. Its levels are the options."""
 
     @property
-    def default_name(self) -> str:
-        """`decision:<model>`."""
-        return f"decision:{self.model.model}"
-
-    @property
     def scale_bounds(self) -> tuple[float, float]:
         """That of the rubric."""
         return load_rubric(self.rubric).rubric.scale
 
-    @property
-    def model_family(self) -> tuple[str, str | None]:
-        """Model and family as configured."""
-        return self.model.model, self.model.family
 
-
-class PairwiseDecisionSettings(BaseJudgeSettings):
+class PairwiseDecisionSettings(AskedJudgeSettings):
     """The decision endpoint, asked which of two answers is better."""
 
     type: Literal["decision"]
-    model: Model
-    """As for `DecisionSettings`."""
     prompt: PairwiseName = "pairwise_v1"
     """Name of a bundled pairwise prompt, or the path of a YAML file of the same form."""
-
-    @property
-    def default_name(self) -> str:
-        """`decision:<model>`."""
-        return f"decision:{self.model.model}"
 
     @property
     def scale_bounds(self) -> tuple[float, float]:
         """A probability."""
         return 0.0, 1.0
-
-    @property
-    def model_family(self) -> tuple[str, str | None]:
-        """Model and family as configured."""
-        return self.model.model, self.model.family
 
 
 class DecisionJudge:

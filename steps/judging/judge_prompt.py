@@ -41,6 +41,11 @@ class JudgePrompt(Settings):
             raise ValueError("needs_reference, yet there is no reference_template")
         return self
 
+    def told(self, with_reply_format: bool, **shown: str) -> str:
+        """Return the system turn with its places filled, and the reply's form for a chat model."""
+        parts = [self.system.strip(), self.reply_format.strip() if with_reply_format else ""]
+        return Template("\n\n".join(part for part in parts if part)).safe_substitute(shown)
+
     def ungradable(self, texts: Sequence[str], reference: str | None) -> tuple[Unscored, str] | None:
         """Say why such texts cannot be judged by this prompt, or None."""
         if not all(text.strip() for text in texts):

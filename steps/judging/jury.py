@@ -159,12 +159,6 @@ def member_agreement(names: Sequence[str], votes: Floats, pass_level: float) -> 
 def _spearman(left: Floats, right: Floats) -> float | None:
     if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
         return None
-    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+    from scipy.stats import rankdata
 
-
-def _ranks(values: Floats) -> Floats:
-    """Return ranks, equal values sharing the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Floats = (last - (counts - 1) / 2)[inverse]
-    return ranks
+    return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from steps.errors import InputError
 
@@ -253,8 +253,3 @@ def _guarded(text: str) -> str:
 
 def _without_guard(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
-
-
-def as_rows(tasks: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Return tasks as rows of text with empty columns for the label."""
-    return [{name: "" if value is None else str(value) for name, value in task.items()} for task in tasks]

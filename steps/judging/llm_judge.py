@@ -6,24 +6,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from steps.judging.judge_settings import BaseJudgeSettings
+from steps.judging.judge_settings import AskedJudgeSettings
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
 from steps.judging.replies import chat_fingerprint, verdict_object
 from steps.judging.rubric import RubricName, load_rubric, render_item
 from steps.judging.verdict import Item, Unscored, Verdict
-from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Reply
 
 #: `Client.complete_all`, or anything that answers requests in order.
 Complete = Callable[[Sequence[ChatRequest]], list[Reply]]
 
 
-class LLMSettings(BaseJudgeSettings):
+class LLMSettings(AskedJudgeSettings):
     """A chat model that grades answers one by one."""
 
     type: Literal["llm"]
-    model: Model
-    """The judging model: an endpoint, or one in this process."""
     rubric: RubricName = "helpfulness_v2"
     """Name of a bundled rubric, or the path of a YAML file of the same form."""
     probability_weighting: bool = False
@@ -31,19 +28,9 @@ class LLMSettings(BaseJudgeSettings):
     where it does not, the level that was named stands, and the verdict says so."""
 
     @property
-    def default_name(self) -> str:
-        """`llm:<model>`."""
-        return f"llm:{self.model.model}"
-
-    @property
     def scale_bounds(self) -> tuple[float, float]:
         """That of the rubric."""
         return load_rubric(self.rubric).rubric.scale
-
-    @property
-    def model_family(self) -> tuple[str, str | None]:
-        """Model and family as configured."""
-        return self.model.model, self.model.family
 
 
 class LLMJudge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from steps.judging.judge_settings import BaseJudgeSettings
+from steps.judging.judge_settings import AskedJudgeSettings
 from steps.judging.llm_judge import Complete
 from steps.judging.pairwise_prompt import (
     WORTH,
@@ -18,16 +18,13 @@ from steps.judging.pairwise_prompt import (
 from steps.judging.probabilities import TOP_LOGPROBS, weigh
 from steps.judging.replies import chat_fingerprint, verdict_object
 from steps.judging.verdict import Pair, Unscored, Verdict
-from steps.llm.models import Model
 from steps.llm.request import ChatRequest, Reply
 
 
-class PairwiseLLMSettings(BaseJudgeSettings):
+class PairwiseLLMSettings(AskedJudgeSettings):
     """A chat model that compares two answers."""
 
     type: Literal["llm"]
-    model: Model
-    """The judging model: an endpoint, or one in this process."""
     prompt: PairwiseName = "pairwise_v1"
     """Name of a bundled pairwise prompt, or the path of a YAML file of the same form."""
     probability_weighting: bool = False
@@ -35,19 +32,9 @@ class PairwiseLLMSettings(BaseJudgeSettings):
     else a win counts 1, a tie 0.5, a loss 0."""
 
     @property
-    def default_name(self) -> str:
-        """`llm:<model>`."""
-        return f"llm:{self.model.model}"
-
-    @property
     def scale_bounds(self) -> tuple[float, float]:
         """A probability."""
         return 0.0, 1.0
-
-    @property
-    def model_family(self) -> tuple[str, str | None]:
-        """Model and family as configured."""
-        return self.model.model, self.model.family
 
 
 class PairwiseLLMJudge:

@@ -6,15 +6,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from steps.errors import ConfigError
 from steps.judging.judge_prompt import JudgePrompt, check_places, described
 from steps.judging.verdict import Pair
-from steps.llm.prompt_files import load_prompt_file
+from steps.llm.prompt_files import checked_by, load_prompt_file
 from steps.rows import content_id
 from steps.settings import Settings
 
@@ -83,9 +81,7 @@ class PairwisePrompt(JudgePrompt):
 
     def instructions(self, *, with_reply_format: bool) -> str:
         """Return the system turn, with the reply's form for a chat model."""
-        parts = [self.system.strip(), self.reply_format.strip() if with_reply_format else ""]
-        text = "\n\n".join(part for part in parts if part)
-        return Template(text).safe_substitute(choices=described(self.choices))
+        return self.told(with_reply_format, choices=described(self.choices))
 
 
 class LoadedPairwise(NamedTuple):
@@ -104,16 +100,8 @@ def load_pairwise(name_or_path: str) -> LoadedPairwise:
     return LoadedPairwise(*load_prompt_file(PairwisePrompt, "pairwise prompt", name_or_path, _BUNDLED))
 
 
-def _exists(name_or_path: str) -> str:
-    try:
-        load_pairwise(name_or_path)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return name_or_path
-
-
 #: A pairwise prompt in a config: checked when the config is read.
-PairwiseName = Annotated[str, AfterValidator(_exists)]
+PairwiseName = Annotated[str, checked_by(load_pairwise)]
 
 
 def both_orders(pairs: Sequence[Pair]) -> list[tuple[str, Pair]]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from steps.errors import ConfigError
 from steps.judging.judge_prompt import JudgePrompt, check_places, described
 from steps.judging.verdict import Item
-from steps.llm.prompt_files import load_prompt_file
+from steps.llm.prompt_files import checked_by, load_prompt_file
 from steps.rows import content_id
 from steps.settings import Settings
 
@@ -103,8 +101,8 @@ class Rubric(JudgePrompt):
 
     def instructions(self, *, with_reply_format: bool) -> str:
         """Return the system turn, with the reply's form for a chat model."""
-        parts = [self.system.strip(), self.reply_format.strip() if with_reply_format else ""]
-        return Template("\n\n".join(part for part in parts if part)).safe_substitute(
+        return self.told(
+            with_reply_format,
             levels=described(dict(sorted(self.levels.items()))),
             criteria=described(self.criteria),
             criterion_levels=described(dict(sorted((self.criterion_levels or self.levels).items()))),
@@ -127,16 +125,8 @@ def load_rubric(name_or_path: str) -> LoadedRubric:
     return LoadedRubric(*load_prompt_file(Rubric, "rubric", name_or_path, _BUNDLED))
 
 
-def _exists(name_or_path: str) -> str:
-    try:
-        load_rubric(name_or_path)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return name_or_path
-
-
 #: A rubric in a config: checked when the config is read, so that a misspelled name costs nothing.
-RubricName = Annotated[str, AfterValidator(_exists)]
+RubricName = Annotated[str, checked_by(load_rubric)]
 
 
 def render_item(rubric: Rubric, item: Item, seed: int) -> list[dict[str, str]]:
@@ -166,13 +156,6 @@ def render_item(rubric: Rubric, item: Item, seed: int) -> list[dict[str, str]]:
 def item_turn(rubric: Rubric, item: Item, seed: int) -> str:
     """Write the turn that holds one item."""
     return rubric.user_turn(item.item_id, item.prompt, {"answer": item.answer}, item.reference, seed)
-
-
-def render_messages(
-    rubric: Rubric, row_id: str, prompt: Sequence[Mapping[str, str]], answer: str, seed: int
-) -> list[dict[str, str]]:
-    """Write the judge's prompt for one answer without a reference."""
-    return render_item(rubric, Item(row_id, prompt, answer), seed)
 
 
 def _in_order(criteria: Mapping[str, int], rubric: Rubric) -> dict[str, int]:

@@ -130,13 +130,5 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     row["criteria"] = list((verdict.criteria or {}).items())
     row["probabilities"] = list((verdict.probabilities or {}).items())
     if reply is not None:
-        row |= {
-            "raw": reply.text,
-            **{
-                name: getattr(reply, name)
-                for name in ("model", "finish_reason", "error", "attempts", "cost_usd", "latency_s", "cached")
-            },
-            "prompt_tokens": reply.prompt_tokens,
-            "completion_tokens": reply.completion_tokens,
-        }
+        row |= reply.call
     return row

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from steps.errors import ConfigError
 from steps.settings import Settings
 
 Content = TypeVar("Content", bound=Settings)
+
+
+def checked_by(load: Callable[[str], object]) -> AfterValidator:
+    """Return the check of a prompt's name in a config: a misspelled one costs nothing if it is loaded at once."""
+
+    def check(name_or_path: str) -> str:
+        try:
+            load(name_or_path)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return name_or_path
+
+    return AfterValidator(check)
 
 
 def load_prompt_file(form: type[Content], what: str, name_or_path: str, bundled: Path) -> tuple[Content, str]:

@@ -86,6 +86,14 @@ class Reply(NamedTuple):
         """The kind of `error`."""
         return None if self.error is None else Failed(self.error.partition(":")[0])
 
+    @property
+    def call(self) -> dict[str, Any]:
+        """The columns of `rows.CALL` that a reply knows, which are all but those of the prompt file."""
+        columns = self._asdict()
+        columns["raw"] = columns.pop("text")
+        del columns["logprobs"]
+        return columns
+
 
 def body_of(
     request: ChatRequest, settings: EndpointSettings, structure: Structure = Structure.JSON_SCHEMA
@@ -185,13 +193,3 @@ def encoded(body: Mapping[str, Any]) -> bytes:
 def most_reply_tokens(body: Mapping[str, Any]) -> int:
     """Return the longest reply that the body allows, in tokens."""
     return int(body["max_tokens"] if "max_tokens" in body else body["max_completion_tokens"])
-
-
-def worst_case_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
-    """Bound the tokens of a call: every token of a byte-level tokenizer spans at least one byte.
-
-    Returns:
-        Prompt tokens (the bytes of the body's JSON, which outweigh the few tokens per turn that a chat template
-        adds) and reply tokens (`max_tokens`).
-    """
-    return len(encoded(body)), most_reply_tokens(body)

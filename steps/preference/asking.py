@@ -46,7 +46,7 @@ class Models:
             replies = self._complete(requests)
         else:
             replies = open_client(model, self._budget).complete_all(requests, description)
-        self._calls += [_call(reply) for reply in replies]
+        self._calls += [reply.call for reply in replies]
         return replies
 
     def judge(self, settings: AnyJudge) -> Judge:
@@ -66,9 +66,3 @@ class Models:
     def calls(self) -> pa.Table:
         """Return what was asked so far, as a table of schema `rows.CALL`."""
         return table(self._calls, CALL)
-
-
-def _call(reply: Reply) -> dict[str, Any]:
-    names = ("model", "finish_reason", "error", "attempts", "cost_usd", "latency_s", "cached")
-    tokens = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
-    return {**{name: getattr(reply, name) for name in names}, **tokens, "raw": reply.text}

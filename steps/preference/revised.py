@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
-from steps.errors import ConfigError
+from steps.judging.judge_prompt import conversation
 from steps.judging.verdict import Verdict
 from steps.ledger import Drops
 from steps.llm.fencing import fence, neutralise
 from steps.llm.json_reply import parse_object
 from steps.llm.models import Model
-from steps.llm.prompt_files import load_prompt_file
+from steps.llm.prompt_files import checked_by, load_prompt_file
 from steps.llm.request import ChatRequest, Failed, Reply
 from steps.preference.asking import Models
 from steps.preference.candidate import Candidate
@@ -72,27 +72,27 @@ class RevisionPrompt(Settings):
         return value
 
 
+def load_revision_prompt(name_or_path: str) -> tuple[RevisionPrompt, str]:
+    """Load a prompt file; return it and its SHA-256.
+
+    Raises:
+        ConfigError: if there is no such file, or it is not of this form.
+    """
+    return load_prompt_file(RevisionPrompt, "revision prompt", name_or_path, _BUNDLED)
+
+
 class RevisionSettings(Settings):
     """Who revises which answers."""
 
     model: Model
     """The reviser: an endpoint, or a model in this process."""
-    prompt: str = "revise_v1"
+    prompt: Annotated[str, checked_by(load_revision_prompt)] = "revise_v1"
     """Name of a bundled prompt, or the path of a YAML file of the same form."""
     max_score: float | None = None
     """Only answers that score at most this are revised, on the ranker's scale; none revises the worst answer of every
     prompt (with a check, unless it passes)."""
     max_prompts: int | None = Field(default=500, ge=1)
     """Most answers to revise, the worst first; none revises all."""
-
-    @field_validator("prompt")
-    @classmethod
-    def _exists(cls, value: str) -> str:
-        try:
-            load_revision_prompt(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return value
 
 
 class Revisions(NamedTuple):
@@ -108,15 +108,6 @@ class _Worst(NamedTuple):
     one: Asked
     answer: Ranked
     ledger_id: str
-
-
-def load_revision_prompt(name_or_path: str) -> tuple[RevisionPrompt, str]:
-    """Load a prompt file; return it and its SHA-256.
-
-    Raises:
-        ConfigError: if there is no such file, or it is not of this form.
-    """
-    return load_prompt_file(RevisionPrompt, "revision prompt", name_or_path, _BUNDLED)
 
 
 def revise(
@@ -181,11 +172,9 @@ def revision_messages(
     prompt: RevisionPrompt, asked: Sequence[Mapping[str, str]], answer: Ranked, row_id: str, seed: int
 ) -> list[dict[str, str]]:
     """Write what the reviser is asked of one answer to the conversation `asked`."""
-    if len(asked) == 1 and asked[0]["role"] == "user":
-        question = asked[0]["content"]
-    else:
-        question = "\n\n".join(f"{message['role']}: {message['content']}" for message in asked)
-    texts = [neutralise(text) for text in (question, answer.text, answer.rationale or "No reasons were given.")]
+    texts = [
+        neutralise(text) for text in (conversation(asked), answer.text, answer.rationale or "No reasons were given.")
+    ]
     code = fence(row_id, texts, seed)
     named = dict(zip(("prompt", "answer", "rationale"), texts, strict=True))
     content = Template(prompt.template).safe_substitute(named, fence=code)

@@ -14,18 +14,6 @@ from steps.synthesis.prompts import LoadedPrompt
 from steps.synthesis.replies import Messages, Read
 
 STAGE = "generate"
-#: What a call's row takes from the reply as it is.
-_TOLD = (
-    "model",
-    "finish_reason",
-    "error",
-    "attempts",
-    "prompt_tokens",
-    "completion_tokens",
-    "cost_usd",
-    "latency_s",
-    "cached",
-)
 
 
 def revision_of(unit: Unit, row: Mapping[str, Any], finding: Finding) -> Iterator[Unit]:
@@ -79,8 +67,7 @@ def call_of(unit: Unit, reply: Reply, loaded: LoadedPrompt, n_held: int) -> dict
         "n_pairs": n_held,
         "prompt_version": loaded.prompt.name,
         "prompt_sha256": loaded.sha256,
-        "raw": reply.text,
-        **{name: getattr(reply, name) for name in _TOLD},
+        **reply.call,
     }
 
 

@@ -8,8 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from steps.errors import TunesmithError
 from steps.llm.budget import BudgetSettings
-from steps.llm.endpoint import EndpointSettings
-from steps.llm.in_process import InProcessSettings
 from steps.llm.models import Model
 from steps.settings import Settings
 from steps.synthesis.chunks import ChunkSettings
@@ -145,12 +143,6 @@ class GenerationSettings(Settings):
         """Load the prompt of the grounding judge."""
         named = self.ground.judge.prompt if self.ground and self.ground.judge else DEFAULT_PROMPTS["ground"]
         return load_prompt(named, "ground")
-
-    @property
-    def models(self) -> list[EndpointSettings | InProcessSettings]:
-        """The models that are asked: the generator, and the grounding judge where there is one."""
-        judge = self.ground.judge if self.ground else None
-        return [self.model, *([judge.model] if judge else [])]
 
     @property
     def files(self) -> list[str]:

@@ -6,7 +6,7 @@ import yaml
 
 from steps.errors import ConfigError
 from steps.judging import rubric as module
-from steps.judging.rubric import load_rubric, render_item, render_messages
+from steps.judging.rubric import load_rubric, render_item
 from steps.judging.verdict import Item
 from tests.judging.chat import QUESTION
 
@@ -30,7 +30,7 @@ def test_a_rubric_is_named_as_its_file_and_its_version_is_the_hash_of_the_file(n
 @pytest.mark.parametrize("name", BUNDLED)
 def test_the_judge_is_told_every_level_and_criterion_and_the_rule_of_the_fence(name):
     rubric = load_rubric(name).rubric
-    system = render_messages(rubric, "id", QUESTION, "7", seed=1)[0]["content"]
+    system = render_item(rubric, Item("id", QUESTION, "7"), seed=1)[0]["content"]
     assert all(meaning in system for meaning in rubric.levels.values())
     assert all(f"{name} = " in system and f'"{name}"' in system for name in rubric.criteria)
     assert "BEGIN and END" in system
@@ -42,7 +42,7 @@ def test_the_rationale_comes_first_and_the_score_last_in_schema_and_examples(nam
     rubric = load_rubric(name).rubric
     keys = ["rationale", *rubric.criteria, "score"]
     assert list(rubric.reply_schema["properties"]) == keys == rubric.reply_schema["required"]
-    messages = render_messages(rubric, "id", QUESTION, "7", 1)
+    messages = render_item(rubric, Item("id", QUESTION, "7"), 1)
     shown = [json.loads(message["content"]) for message in messages if message["role"] == "assistant"]
     assert len(shown) == len(rubric.few_shot) >= 2
     assert all(list(verdict) == keys for verdict in shown)
@@ -73,7 +73,7 @@ def test_a_decision_model_is_told_nothing_of_json(name):
 
 def test_without_a_reference_no_empty_block_is_shown():
     rubric = load_rubric("helpfulness_v2").rubric
-    text = render_messages(rubric, "id", QUESTION, "7", 1)[-1]["content"]
+    text = render_item(rubric, Item("id", QUESTION, "7"), 1)[-1]["content"]
     assert "REFERENCE" not in text
     assert "$" not in text
     assert "\n\n\n" not in text

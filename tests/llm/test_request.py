@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from steps.llm.endpoint import EndpointSettings
-from steps.llm.request import ChatRequest, Structure, body_of, encoded, request_key, worst_case_tokens
+from steps.llm.request import ChatRequest, Structure, body_of, encoded, most_reply_tokens, request_key
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
@@ -62,7 +62,7 @@ def test_the_limit_of_tokens_goes_by_the_name_that_the_endpoint_knows():
     body = body_of(ask(max_tokens=9), settings(max_tokens_field="max_completion_tokens"))
     assert body["max_completion_tokens"] == 9
     assert "max_tokens" not in body
-    assert worst_case_tokens(body)[1] == 9
+    assert most_reply_tokens(body) == 9
 
 
 def test_a_tool_takes_the_reply_by_its_schema():
